@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC
+ * The clock is lent, so that tests and fake worlds bring their own. */
+#ifndef MTASTS_BASE_CLOCK_H
+#define MTASTS_BASE_CLOCK_H
+
+#include <stdint.h>
+
+struct mts_clock {
+  int64_t (*now_ms)(void *arg);  /* Unix time in milliseconds: may jump */
+  int64_t (*mono_ms)(void *arg); /* never goes back: for durations */
+  void *arg;
+};
+
+extern const struct mts_clock mts_clock_real;
+
+static inline int64_t mts_clock_now_s(const struct mts_clock *clock) { return clock->now_ms(clock->arg) / 1000; }
+static inline int64_t mts_clock_now_ms(const struct mts_clock *clock) { return clock->now_ms(clock->arg); }
+static inline int64_t mts_clock_mono_ms(const struct mts_clock *clock) { return clock->mono_ms(clock->arg); }
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: ISC
+ * DNS through getdns, hardened: own retransmits and server rotation, TCP on truncation, checks of what comes back. */
+#ifndef MTASTS_NET_DNS_H
+#define MTASTS_NET_DNS_H
+
+#include "net/world.h"
+
+enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done, void *arg,
+                       struct mts_job **job);
+void dns_close(struct dns **dns);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC
+ * Trusted certificates, loaded once and shared by policy fetches and probes. */
+#ifndef MTASTS_NET_TRUST_H
+#define MTASTS_NET_TRUST_H
+
+#include <openssl/ssl.h>
+
+#include "net/world.h"
+
+/* The store is lent; SSL_CTX_set1_cert_store takes a reference of its own. Errors: SETTING (ca_file, ca_path unreadable; said in the log). */
+enum mts_err trust_store(struct world *world, X509_STORE **store);
+/* DNS-ID in the SAN only, wildcards only as a whole left-most label, no CN (RFC 8461 3.3, 4.2; RFC 6125). */
+enum mts_err trust_expect_host(SSL *ssl, const char *host);
+void trust_close(struct trust **trust);
+
+#endif

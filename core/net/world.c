@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: ISC */
+#include "net/world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/dns.h"
+#include "net/https.h"
+#include "net/starttls.h"
+#include "net/trust.h"
+
+void job_begin(struct world *world, struct mts_job *job, void (*end)(struct mts_job *job)) {
+  job->world = world;
+  job->end = end;
+  job->next = &world->jobs;
+  job->previous = world->jobs.previous;
+  job->previous->next = job;
+  world->jobs.previous = job;
+}
+
+void job_end(struct mts_job *job) {
+  job->previous->next = job->next;
+  job->next->previous = job->previous;
+  job->end(job);
+}
+
+static struct world *world_of(struct mts_net *net) { return (struct world *)net; }
+
+/* ---- timers ---- */
+
+struct timer_job {
+  struct mts_job job;
+  struct event *event;
+  mts_timer_fn done;
+  void *arg;
+};
+
+static void timer_end(struct mts_job *job) {
+  struct timer_job *timer = (struct timer_job *)job;
+  event_free(timer->event);
+  free(timer);
+}
+
+static void timer_fires(evutil_socket_t fd, short what, void *arg) {
+  (void)fd;
+  (void)what;
+  struct timer_job *timer = arg;
+  mts_timer_fn done = timer->done;
+  void *done_arg = timer->arg;
+  job_end(&timer->job);
+  done(done_arg);
+}
+
+static enum mts_err timer_start(struct mts_net *net, uint32_t ms, mts_timer_fn done, void *arg, struct mts_job **job) {
+  struct world *world = world_of(net);
+  struct timer_job *timer = calloc(1, sizeof *timer);
+  if (!timer) return MTS_ERR_NO_MEMORY;
+  timer->done = done;
+  timer->arg = arg;
+  timer->event = evtimer_new(world->base, timer_fires, timer);
+  struct timeval after = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+  if (!timer->event || evtimer_add(timer->event, &after) != 0) {
+    if (timer->event) event_free(timer->event);
+    free(timer);
+    return MTS_ERR_NO_MEMORY;
+  }
+  job_begin(world, &timer->job, timer_end);
+  *job = &timer->job;
+  return MTS_OK;
+}
+
+/* ---- the table ---- */
+
+static enum mts_err ask_dns(struct mts_net *net, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
+                            void *arg, struct mts_job **job) {
+  return dns_start(world_of(net), name, type, deadline_ms, done, arg, job);
+}
+
+static enum mts_err fetch(struct mts_net *net, const struct mts_https_request *request, mts_https_fn done, void *arg,
+                          struct mts_job **job) {
+  return https_start(world_of(net), request, done, arg, job);
+}
+
+static enum mts_err probe(struct mts_net *net, const struct mts_probe_request *request, mts_tls_fn done, void *arg,
+                          struct mts_job **job) {
+  return starttls_start(world_of(net), request, done, arg, job);
+}
+
+static void cancel(struct mts_net *net, struct mts_job **job) {
+  (void)net;
+  if (!*job) return;
+  job_end(*job);
+  *job = NULL;
+}
+
+static void wake(evutil_socket_t fd, short what, void *arg) {
+  (void)fd;
+  (void)what;
+  (void)arg;
+}
+
+static bool turn(struct mts_net *net, int max_wait_ms) {
+  struct world *world = world_of(net);
+  if (world->jobs.next == &world->jobs) return false;
+  if (max_wait_ms == 0) {
+    event_base_loop(world->base, EVLOOP_NONBLOCK);
+  } else if (max_wait_ms < 0) {
+    event_base_loop(world->base, EVLOOP_ONCE);
+  } else {
+    struct timeval wait = {.tv_sec = max_wait_ms / 1000, .tv_usec = (suseconds_t)(max_wait_ms % 1000) * 1000};
+    event_base_once(world->base, -1, EV_TIMEOUT, wake, NULL, &wait);
+    event_base_loop(world->base, EVLOOP_ONCE);
+  }
+  return true;
+}
+
+static void release(struct world *world) {
+  free((void *)(uintptr_t)world->config.nameservers);
+  free((void *)(uintptr_t)world->config.trust_anchors);
+  free((void *)(uintptr_t)world->config.ca_file);
+  free((void *)(uintptr_t)world->config.ca_path);
+  free((void *)(uintptr_t)world->config.https_proxy);
+  free((void *)(uintptr_t)world->config.helo);
+  free(world);
+}
+
+static void world_free(struct mts_net *net) {
+  struct world *world = world_of(net);
+  while (world->jobs.next != &world->jobs) job_end(world->jobs.next);
+  https_close(&world->https);
+  dns_close(&world->dns);
+  trust_close(&world->trust);
+  if (world->own_base) event_base_free(world->base);
+  release(world);
+}
+
+/* In a forked child sockets and epoll are shared with the parent: freeing them there would speak to the outside or take events from the
+ * parent, so they are left behind. */
+static void world_forget(struct mts_net *net) { (void)net; }
+
+static const struct mts_net_ops real_ops = {
+    .free = world_free,
+    .forget = world_forget,
+    .dns = ask_dns,
+    .https = fetch,
+    .probe = probe,
+    .timer = timer_start,
+    .cancel = cancel,
+    .turn = turn,
+};
+
+static bool own(const char **text) {
+  char *copy = strdup(*text ? *text : "");
+  *text = copy;
+  return copy != NULL;
+}
+
+enum mts_err mts_net_open_1(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net) {
+  struct world *world = calloc(1, sizeof *world);
+  if (!world) return MTS_ERR_NO_MEMORY;
+  world->config = *config;
+  bool owned = own(&world->config.nameservers);
+  owned &= own(&world->config.trust_anchors);
+  owned &= own(&world->config.ca_file);
+  owned &= own(&world->config.ca_path);
+  owned &= own(&world->config.https_proxy);
+  owned &= own(&world->config.helo);
+  world->net.ops = &real_ops;
+  world->net.clock = *clock;
+  world->jobs.next = world->jobs.previous = &world->jobs;
+  world->own_base = config->event_base == NULL;
+  world->base = owned ? (world->own_base ? event_base_new() : config->event_base) : NULL;
+  if (!world->base) {
+    release(world);
+    return MTS_ERR_NO_MEMORY;
+  }
+  *net = &world->net;
+  return MTS_OK;
+}

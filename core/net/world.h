@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: ISC
+ * The real world: one libevent loop, and what all jobs on it share. */
+#ifndef MTASTS_NET_WORLD_H
+#define MTASTS_NET_WORLD_H
+
+#include <event2/event.h>
+
+#include "net.h"
+
+struct dns;
+struct https;
+struct trust;
+struct world;
+
+/* First member of every job. */
+struct mts_job {
+  struct world *world;
+  struct mts_job *previous, *next;
+  void (*end)(struct mts_job *job); /* frees the job and what it holds; it is unlinked already */
+};
+
+struct world {
+  struct mts_net net; /* first: the table's functions get its address */
+  struct mts_net_config config; /* strings are owned */
+  struct event_base *base;
+  bool own_base;
+  struct mts_job jobs; /* head of the ring */
+  struct dns *dns;     /* each is opened by its first use */
+  struct https *https;
+  struct trust *trust;
+};
+
+/* Links a job whose memory begins with it. */
+void job_begin(struct world *world, struct mts_job *job, void (*end)(struct mts_job *job));
+/* Unlinks it and calls its end: after its callback, or to cancel it. */
+void job_end(struct mts_job *job);
+
+#endif

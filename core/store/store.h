@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * What is known of each policy domain, in one SQLite file that many processes share. The only room that knows SQL.
+ *
+ * A store never gets worse through us: damage is reported (STORE_DAMAGED) and the file is left alone from then on; a full disk, a lock
+ * held too long (2 s) or an unreadable file is an error for this call and tried again with the next. The caller goes on without.
+ */
+#ifndef MTASTS_STORE_H
+#define MTASTS_STORE_H
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "mtasts.h"
+
+/* One domain: the policy in force, and how the last look at the live one went. Zero is "nothing known". */
+struct mts_entry {
+  char domain[MTS_NAME_SIZE];
+
+  struct mts_policy *policy; /* owned reference; NULL: none */
+  char id[MTS_ID_SIZE];      /* of the record under which the policy was fetched */
+  int64_t fetched_at;        /* the last real GET that gave this policy */
+  int64_t expires_at;        /* fetched_at + max_age */
+  int64_t refresh_at;        /* a new GET is due, whatever the id */
+
+  int64_t checked_at; /* the last TXT answer, of whatever kind */
+  int64_t check_at;   /* before this time no TXT query is needed */
+  enum mts_err err;   /* of the last live attempt: MTS_OK, RECORD_*, DNS_*, HTTPS_*, POLICY_* */
+  char detail[160];
+  int64_t failed_at;      /* the last failure; 0: the last attempt went well */
+  int64_t failing_since;  /* the first failure in an unbroken row */
+  char failed_id[MTS_ID_SIZE]; /* the id whose GET failed */
+  int64_t retry_at;       /* no GET of failed_id before this time */
+  uint32_t tries;         /* failed GETs of failed_id in a row */
+  int64_t alarmed_at;     /* the last alarm of this row */
+};
+void mts_entry_clear(struct mts_entry *entry); /* drops the reference, zeroes all */
+enum mts_err mts_entry_copy(const struct mts_entry *from, struct mts_entry *to);
+
+struct mts_store;
+/* path as in the settings, "" for the default place, never "none". Opens at once; creates file (0660) and, for the default place
+ * under $XDG_STATE_HOME, its folder (0700). When run as root a new file is given to the owner of its folder. Symbolic links at the
+ * file itself are refused. Errors: STORE_*. */
+enum mts_err mts_store_open(const char *path, const struct mts_clock *clock, struct mts_log *log, struct mts_store **store);
+void mts_store_close(struct mts_store **store);
+/* After fork, in the child: frees memory, touches neither file nor locks. */
+void mts_store_forget(struct mts_store **store);
+const char *mts_store_path(const struct mts_store *store);
+
+/* STORE_NONE when nothing is known. entry must be zero or cleared. */
+enum mts_err mts_store_get(struct mts_store *store, const char *domain, struct mts_entry *entry);
+/* Writes the whole entry in one transaction. */
+enum mts_err mts_store_put(struct mts_store *store, const struct mts_entry *entry);
+/* One domain, or all with NULL. removed may be NULL. */
+enum mts_err mts_store_delete(struct mts_store *store, const char *domain, size_t *removed);
+/* In the order of names; the entry is lent. each returns false to stop. It must not call the store. */
+enum mts_err mts_store_each(struct mts_store *store, bool (*each)(void *arg, const struct mts_entry *entry), void *arg);
+/* Domains with an unexpired policy whose refresh_at or check_at has passed, most urgent first, at most limit. */
+enum mts_err mts_store_due(struct mts_store *store, int64_t now_s, size_t limit,
+                           void (*each)(void *arg, const char *domain), void *arg);
+
+/* The right to ask the network about a domain, for all processes that share the file. owner: unique per process and lookup.
+ * *taken false: another holds it, until *held_until_ms. A lease whose time is over is taken over (its owner died). */
+enum mts_err mts_store_lease(struct mts_store *store, const char *domain, const char *owner, int64_t now_ms, int64_t until_ms,
+                             bool *taken, int64_t *held_until_ms);
+enum mts_err mts_store_unlease(struct mts_store *store, const char *domain, const char *owner);
+
+struct mts_store_stats {
+  uint64_t domains, policies, enforce, testing, none, expired, failing, absent, leases;
+  uint64_t bytes; /* of the file */
+  int64_t oldest_fetch, next_expiry; /* 0: none */
+};
+enum mts_err mts_store_stats(struct mts_store *store, int64_t now_s, struct mts_store_stats *stats);
+/* Forgets expired policies and old failures (expired for more than 30 days). removed may be NULL. */
+enum mts_err mts_store_sweep(struct mts_store *store, int64_t now_s, size_t *removed);
+
+#endif
