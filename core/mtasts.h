@@ -252,6 +252,7 @@ MTS_PUBLIC void mts_tlsrpt_free(struct mts_tlsrpt **tlsrpt);
   X(probe_deadline_ms, number, "15000", "longest STARTTLS probe of one mail host")                                                 \
   X(refresh_s, number, "86400", "fetch a cached policy anew after this time, even if its id did not change")                       \
   X(retry_s, number, "300", "no new fetch of the same policy id within this time of a failed one; grows up to a day")              \
+  X(background, bool, "no", "check and refresh cached policies while the program runs; for long-lived programs")                    \
   X(memory_entries, number, "20000", "domains kept in memory by a long-lived program")                                             \
   X(memory_s, number, "10", "how long memory is believed before the store is asked again")                                         \
   X(log, choice, "stderr", "stderr, syslog, json (lines on stderr) or none")                                                       \
@@ -376,7 +377,7 @@ struct mts_answer {
 MTS_PUBLIC void mts_answer_free(struct mts_answer **answer);
 
 struct mts_lookup;
-/* err is MTS_OK and the answer is the callee's to free, or answer is NULL: a wrong name, a literal, cancelled, deadline. Bad
+/* err is MTS_OK and the answer is the callee's to free; or another error (NO_MEMORY, INTERNAL) and answer is NULL. Bad
  * weather is no error here: the answer says what to do and refresh_error what went wrong. */
 typedef void (*mts_lookup_fn)(void *arg, enum mts_err err, struct mts_answer *answer);
 /* The callback may come before this returns (a policy in memory); then *lookup is NULL. opts may be NULL: all zero. */

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ISC
+ * The answer's memory, and the words for its parts. */
+#include <stdlib.h>
+
+#include "mtasts.h"
+
+const char *mts_action_name(enum mts_action action) {
+  switch (action) {
+    case MTS_ACTION_DELIVER:
+      return "deliver";
+    case MTS_ACTION_RECORD:
+      return "record";
+    case MTS_ACTION_REQUIRE:
+      return "require";
+    case MTS_ACTION_DEFER:
+      return "defer";
+  }
+  return "unknown";
+}
+
+static void discard(const void *memory) { free((void *)(uintptr_t)memory); }
+
+static void free_host(struct mts_host *host) {
+  for (size_t i = 0; i < host->address_count; i++) discard(host->addresses[i]);
+  discard(host->addresses);
+  discard(host->name);
+  discard(host->tls);
+}
+
+void mts_answer_free(struct mts_answer **answer) {
+  struct mts_answer *it = *answer;
+  if (!it) return;
+  struct mts_policy *policy = (struct mts_policy *)(uintptr_t)it->policy;
+  mts_policy_free(&policy);
+  for (size_t i = 0; i < it->host_count; i++) free_host(&it->hosts[i]);
+  free(it->hosts);
+  for (size_t i = 0; i < it->step_count; i++) discard(it->trace[i].outcome);
+  discard(it->trace);
+  free(it);
+  *answer = NULL;
+}

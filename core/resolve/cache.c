@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: ISC */
+#include "resolve/cache.h"
+
+#include <string.h>
+
+#define STORE_RETRY_MS 10000
+
+struct mts_store *cache_store(struct mts *m) {
+  if (m->store || !m->has_store) return m->store;
+  int64_t now = mts_clock_mono_ms(&m->clock);
+  if (now < m->store_retry_ms) return NULL;
+  /* The store says itself in the log what is wrong. */
+  if (mts_store_open(settings_text(m->settings, SETTING_store), &m->clock, m->log, &m->store))
+    m->store_retry_ms = now + STORE_RETRY_MS;
+  return m->store;
+}
+
+enum mts_err cache_get(struct mts *m, const char *domain, bool bypass_memory, struct mts_entry *entry, enum mts_from *from) {
+  int64_t put_ms = 0;
+  struct mts_store *store = NULL;
+  if (memory_get(m->memory, domain, entry, &put_ms) == MTS_OK) {
+    *from = MTS_FROM_MEMORY;
+    bool believed = !bypass_memory && mts_clock_mono_ms(&m->clock) - put_ms <= (int64_t)m->memory_s * 1000;
+    store = believed ? NULL : cache_store(m);
+    if (!store) return MTS_OK;
+  } else {
+    store = cache_store(m);
+  }
+  struct mts_entry stored = {0};
+  enum mts_err err = store ? mts_store_get(store, domain, &stored) : MTS_ERR_STORE_NONE;
+  if (err == MTS_OK) {
+    mts_entry_clear(entry);
+    *entry = stored; /* the reference moves */
+    *from = MTS_FROM_STORE;
+    memory_put(m->memory, entry, mts_clock_mono_ms(&m->clock));
+    return MTS_OK;
+  }
+  mts_entry_clear(&stored);
+  if (err == MTS_ERR_STORE_NONE && store) {
+    /* Forgotten by another process (flushed), so forget it here too. */
+    memory_delete(m->memory, domain);
+    mts_entry_clear(entry);
+  } else if (entry->domain[0]) {
+    return MTS_OK; /* the store is in trouble; memory still helps */
+  }
+  memccpy(entry->domain, domain, 0, sizeof entry->domain);
+  *from = MTS_FROM_NOTHING;
+  return MTS_ERR_STORE_NONE;
+}
+
+void cache_put(struct mts *m, const struct mts_entry *entry) {
+  memory_put(m->memory, entry, mts_clock_mono_ms(&m->clock));
+  struct mts_store *store = cache_store(m);
+  if (store) mts_store_put(store, entry); /* says itself what failed; memory has it */
+}
+
+bool cache_lease(struct mts *m, const char *domain, const char *owner, uint32_t ms) {
+  struct mts_store *store = cache_store(m);
+  if (!store) return true;
+  bool taken = false;
+  int64_t held_until = 0, now = mts_clock_now_ms(&m->clock);
+  if (mts_store_lease(store, domain, owner, now, now + ms, &taken, &held_until)) return true;
+  return taken;
+}
+
+void cache_unlease(struct mts *m, const char *domain, const char *owner) {
+  if (m->store) mts_store_unlease(m->store, domain, owner);
+}

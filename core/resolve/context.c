@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: ISC */
+#include "resolve/context.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "resolve/cache.h"
+#include "resolve/flight.h"
+#include "resolve/lookup.h"
+#include "resolve/probe.h"
+
+const char *mts_version(void) { return MTS_VERSION; }
+int mts_api(void) { return MTS_API; }
+
+static void read_settings(struct mts *m) {
+  const struct mts_settings *s = m->settings;
+  m->background = settings_bool(s, SETTING_background);
+  m->strict = settings_bool(s, SETTING_strict);
+  m->allow_private = settings_bool(s, SETTING_allow_private);
+  m->has_store = strcmp(settings_text(s, SETTING_store), "none") != 0;
+  m->defer_on_dns_failure = settings_choice(s, SETTING_on_dns_failure) == DNS_FAILURE_CHOICE_DEFER;
+  m->dns_deadline_ms = settings_number(s, SETTING_dns_deadline_ms);
+  m->mail_deadline_ms = settings_number(s, SETTING_mail_deadline_ms);
+  m->fetch_deadline_ms = settings_number(s, SETTING_fetch_deadline_ms);
+  m->probe_deadline_ms = settings_number(s, SETTING_probe_deadline_ms);
+  m->refresh_s = settings_number(s, SETTING_refresh_s);
+  m->retry_s = settings_number(s, SETTING_retry_s);
+  m->memory_s = settings_number(s, SETTING_memory_s);
+  m->smtp_port = (uint16_t)settings_number(s, SETTING_smtp_port);
+}
+
+enum mts_err mts_new(const struct mts_settings *settings, struct mts **m) {
+  struct mts *made = calloc(1, sizeof *made);
+  if (!made) return MTS_ERR_NO_MEMORY;
+  made->pid = getpid();
+  made->clock = mts_clock_real;
+  enum mts_err err = settings_copy(settings, &made->settings);
+  if (!err) {
+    read_settings(made);
+    err = memory_new(settings_number(made->settings, SETTING_memory_entries), &made->memory);
+  }
+  if (!err) {
+    err = mts_log_new((enum mts_log_to)settings_choice(made->settings, SETTING_log),
+                      (enum mts_log_level)settings_choice(made->settings, SETTING_log_level), &made->clock, &made->log);
+  }
+  if (err) {
+    mts_free(&made);
+    return err;
+  }
+  *m = made;
+  return MTS_OK;
+}
+
+void mts_free(struct mts **m) {
+  struct mts *it = *m;
+  if (!it) return;
+  context_after_fork(it);
+  lookup_cancel_all(it);
+  probe_cancel_all(it);
+  flight_cancel_all(it);
+  if (it->net && !it->net_is_lent) it->net->ops->free(it->net);
+  mts_store_close(&it->store);
+  memory_free(&it->memory);
+  mts_settings_free(&it->settings);
+  mts_log_free(&it->log);
+  free(it);
+  *m = NULL;
+}
+
+void mts_lend_net(struct mts *m, struct mts_net *net) {
+  m->net = net;
+  m->net_is_lent = true;
+  m->clock = net->clock;
+}
+
+enum mts_err context_net(struct mts *m) {
+  if (m->net) return MTS_OK;
+  static const int dnssec[] = {[DNSSEC_CHOICE_AUTO] = MTS_NET_DNSSEC_AUTO,
+                               [DNSSEC_CHOICE_AD] = MTS_NET_DNSSEC_AD,
+                               [DNSSEC_CHOICE_VALIDATE] = MTS_NET_DNSSEC_VALIDATE,
+                               [DNSSEC_CHOICE_OFF] = MTS_NET_DNSSEC_OFF};
+  const struct mts_settings *s = m->settings;
+  struct mts_net_config config = {
+      .nameservers = settings_text(s, SETTING_nameservers),
+      .trust_anchors = settings_text(s, SETTING_trust_anchors),
+      .ca_file = settings_text(s, SETTING_ca_file),
+      .ca_path = settings_text(s, SETTING_ca_path),
+      .https_port = (uint16_t)settings_number(s, SETTING_https_port),
+      .https_proxy = settings_text(s, SETTING_https_proxy),
+      .helo = settings_text(s, SETTING_helo),
+      .log = m->log,
+  };
+  config.dnssec = dnssec[settings_choice(s, SETTING_dnssec)];
+  return module_open(&config, &m->clock, m->log, &m->net);
+}
+
+void context_after_fork(struct mts *m) {
+  if (getpid() == m->pid) return;
+  m->pid = getpid();
+  /* What is under way, its sockets and its locks are the parent's: nobody here may answer, write or release them. */
+  if (m->net && !m->net_is_lent) {
+    m->net->ops->forget(m->net);
+    m->net = NULL;
+  }
+  lookup_forget_all(m);
+  probe_forget_all(m);
+  flight_forget_all(m);
+  if (m->store) mts_store_forget(&m->store);
+}
+
+bool mts_turn(struct mts *m, int max_wait_ms) {
+  context_after_fork(m);
+  return m->net && m->net->ops->turn(m->net, max_wait_ms);
+}
+
+int64_t mts_now(const struct mts *m) { return mts_clock_now_s(&m->clock); }
+
+void mts_set_hooks(struct mts *m, mts_hook_fn hook, mts_alarm_fn alarm, void *arg) {
+  m->hook = hook;
+  m->alarm = alarm;
+  m->hook_arg = arg;
+}
+
+enum mts_err mts_store_flush(struct mts *m, const char *domain, size_t *removed) {
+  context_after_fork(m);
+  size_t from_memory = memory_delete(m->memory, domain), from_store = 0;
+  struct mts_store *store = cache_store(m);
+  if (!store && m->has_store) return MTS_ERR_STORE_OPEN;
+  enum mts_err err = store ? mts_store_delete(store, domain, &from_store) : MTS_OK;
+  if (err) return err;
+  if (removed) *removed = store ? from_store : from_memory;
+  return MTS_OK;
+}

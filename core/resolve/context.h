@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC
+ * What all lookups of one program share: settings, clock, log, cache, the world outside, and what is under way. */
+#ifndef MTASTS_RESOLVE_CONTEXT_H
+#define MTASTS_RESOLVE_CONTEXT_H
+
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net.h"
+#include "resolve/memory.h"
+#include "resolve/settings.h"
+#include "store/store.h"
+
+struct flight;
+
+struct mts {
+  struct mts_settings *settings;
+  struct mts_clock clock;
+  struct mts_log *log;
+  pid_t pid;
+
+  struct memory *memory;
+  struct mts_store *store; /* NULL: not open (yet) */
+  int64_t store_retry_ms;  /* not before this time, after it could not be opened */
+  struct mts_net *net;     /* NULL: not loaded yet */
+  bool net_is_lent;
+
+  /* Settings that hot paths read, as numbers. */
+  bool background, strict, allow_private, has_store, defer_on_dns_failure;
+  uint32_t dns_deadline_ms, mail_deadline_ms, fetch_deadline_ms, probe_deadline_ms, refresh_s, retry_s, memory_s;
+  uint16_t smtp_port;
+
+  mts_hook_fn hook;
+  mts_alarm_fn alarm;
+  void *hook_arg;
+
+  struct flight *flights;
+  struct mts_lookup *lookups;
+  struct mts_probe *probes;
+  uint64_t next_owner; /* numbers the owners of leases within this process */
+};
+
+/* Lends a world (and its clock) instead of the real one; before the first lookup. */
+void mts_lend_net(struct mts *m, struct mts_net *net);
+/* Loads the network module if there is none. Error: NET_MODULE. */
+enum mts_err context_net(struct mts *m);
+/* After fork, in the child: lets go of what belongs to the parent. Cheap when nothing happened. */
+void context_after_fork(struct mts *m);
+
+/* resolve/module.c: the real world, by dlopen. */
+enum mts_err module_open(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_log *log,
+                         struct mts_net **net);
+
+#endif

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: ISC */
+#include "resolve/lookup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "resolve/cache.h"
+#include "resolve/flight.h"
+#include "resolve/hosts.h"
+#include "resolve/life.h"
+#include "resolve/trace.h"
+#include "sts/verdict.h"
+
+struct mts_lookup {
+  struct flight_waiter waiter; /* first: the flight hands it back */
+  struct mts *m;
+  struct mts_lookup *previous, *next;
+  struct mts_lookup_opts opts;
+  mts_lookup_fn done;
+  void *arg;
+
+  struct mts_entry entry;
+  enum mts_from from;
+  struct mts_answer *answer;
+  struct trace trace;
+  int64_t base_ms, step_ms;
+  struct mts_job *deadline;
+  struct hosts_walk *hosts;
+  enum mts_hook rule; /* that is being asked */
+  bool rule_waits;
+
+  bool fetched;   /* the policy came from the network in this lookup */
+  bool rechecked; /* the id was checked again because enforce failed everywhere */
+  bool late;      /* the deadline passed: no more network */
+  bool has_opinion;
+  struct mts_opinion opinion;
+  bool *ended; /* told when the lookup ends while it is being started */
+};
+
+static void apply(struct mts_lookup *lookup);
+static void judge(struct mts_lookup *lookup);
+static void finish(struct mts_lookup *lookup);
+
+static int64_t mono(const struct mts_lookup *lookup) { return mts_clock_mono_ms(&lookup->m->clock); }
+static int64_t now(const struct mts_lookup *lookup) { return mts_clock_now_s(&lookup->m->clock); }
+
+#define NOTE(lookup, what, err, ...)                                                                         \
+  do {                                                                                                       \
+    trace_add(&(lookup)->trace, what, err, (lookup)->base_ms, (lookup)->step_ms, mono(lookup), __VA_ARGS__); \
+    (lookup)->step_ms = mono(lookup);                                                                        \
+  } while (0)
+
+/* ---- the live policy ---- */
+
+static void landed(struct flight_waiter *waiter, const struct flight_outcome *outcome) {
+  struct mts_lookup *lookup = (struct mts_lookup *)waiter;
+  struct mts_entry entry = {0};
+  trace_append(&lookup->trace, outcome->trace, outcome->base_ms - lookup->base_ms);
+  lookup->step_ms = mono(lookup);
+  if (mts_entry_copy(outcome->entry, &entry) == MTS_OK) {
+    mts_entry_clear(&lookup->entry);
+    lookup->entry = entry;
+  }
+  lookup->fetched = outcome->fetched;
+  lookup->from = outcome->fetched ? MTS_FROM_NETWORK : lookup->from == MTS_FROM_NOTHING ? MTS_FROM_STORE : lookup->from;
+  apply(lookup);
+}
+
+static void too_late(void *arg) {
+  struct mts_lookup *lookup = arg;
+  lookup->deadline = NULL;
+  lookup->late = true;
+  if (lookup->rule_waits) return; /* what the rule itself waits for has deadlines of its own */
+  NOTE(lookup, "deadline", MTS_ERR_DEADLINE, "mail waits no longer; the network goes on in the background");
+  if (lookup->waiter.flight) {
+    struct mts_entry overdue = {0};
+    flight_note_overdue(&lookup->waiter, &overdue);
+    if (overdue.domain[0]) {
+      mts_entry_clear(&lookup->entry);
+      lookup->entry = overdue;
+    }
+    flight_leave(&lookup->waiter);
+    apply(lookup);
+  } else if (lookup->hosts) {
+    hosts_cancel(&lookup->hosts);
+    lookup->answer->hosts_err = MTS_ERR_DEADLINE;
+    judge(lookup);
+  }
+}
+
+static void set_deadline(struct mts_lookup *lookup) {
+  struct mts *m = lookup->m;
+  if (lookup->deadline || lookup->late || !m->net) return;
+  uint32_t ms = lookup->opts.deadline_ms ? lookup->opts.deadline_ms : m->mail_deadline_ms;
+  if (!lookup->opts.deadline_ms && lookup->opts.depth == MTS_DEPTH_TLS) ms += m->probe_deadline_ms;
+  int64_t left = ms - (mono(lookup) - lookup->base_ms);
+  m->net->ops->timer(m->net, left > 0 ? (uint32_t)left : 0, too_late, lookup, &lookup->deadline);
+}
+
+static void look(struct mts_lookup *lookup, enum flight_want want) {
+  lookup->waiter.done = landed;
+  enum mts_err err = flight_join(lookup->m, &lookup->entry, want, &lookup->waiter);
+  if (!err) {
+    set_deadline(lookup);
+    return;
+  }
+  NOTE(lookup, "network", err, "%s", mts_err_message(err));
+  lookup->entry.err = err;
+  lookup->entry.failed_at = now(lookup);
+  apply(lookup);
+}
+
+static void begin(struct mts_lookup *lookup) {
+  struct mts *m = lookup->m;
+  const struct mts_entry *entry = &lookup->entry;
+  bool holds = life_policy_holds(entry, now(lookup)), due = life_is_due(entry, now(lookup));
+  switch (lookup->opts.freshness) {
+    case MTS_CHECK_ALWAYS:
+      look(lookup, FLIGHT_FETCH);
+      return;
+    case MTS_CHECK_DUE:
+      break;
+    case MTS_USE_CACHED:
+      /* RFC 8461 5.1: an unexpired policy is used at once, the check goes on in the background. */
+      if (holds && due && m->background) flight_join(m, entry, FLIGHT_DUE, NULL);
+      if (holds) due = false;
+      break;
+    case MTS_CACHE_ONLY:
+      due = false;
+      break;
+  }
+  if (due) {
+    look(lookup, FLIGHT_DUE);
+  } else {
+    apply(lookup);
+  }
+}
+
+/* ---- rules ---- */
+
+static void take_opinion(struct mts_lookup *lookup, const struct mts_opinion *opinion) {
+  lookup->has_opinion = true;
+  lookup->opinion = *opinion;
+  NOTE(lookup, "rule", MTS_OK, "treat as %s: %s", mts_mode_name(opinion->mode), opinion->reason);
+}
+
+static void find_hosts(struct mts_lookup *lookup);
+
+static void after_rule(struct mts_lookup *lookup) {
+  if (lookup->rule == MTS_HOOK_POLICY) {
+    find_hosts(lookup);
+  } else {
+    if (lookup->has_opinion)
+      judge(lookup);
+    else
+      finish(lookup);
+  }
+}
+
+static void ask_rule(struct mts_lookup *lookup, enum mts_hook rule) {
+  struct mts *m = lookup->m;
+  lookup->rule = rule;
+  if (!m->hook || lookup->opts.no_rules || lookup->has_opinion) {
+    if (rule == MTS_HOOK_POLICY)
+      find_hosts(lookup);
+    else
+      finish(lookup);
+    return;
+  }
+  struct mts_opinion opinion = {0};
+  switch (m->hook(m->hook_arg, rule, lookup, lookup->answer, &opinion)) {
+    case MTS_HOOK_WAITS:
+      lookup->rule_waits = true;
+      return;
+    case MTS_HOOK_OPINION:
+      take_opinion(lookup, &opinion);
+      break;
+    case MTS_HOOK_NO_OPINION:
+      break;
+  }
+  after_rule(lookup);
+}
+
+void mts_lookup_resume(struct mts_lookup *lookup, const struct mts_opinion *opinion) {
+  if (!lookup->rule_waits) return;
+  lookup->rule_waits = false;
+  lookup->step_ms = mono(lookup);
+  if (opinion) take_opinion(lookup, opinion);
+  after_rule(lookup);
+}
+
+/* ---- policy, hosts, verdict ---- */
+
+static void fill_policy(struct mts_lookup *lookup) {
+  struct mts_answer *answer = lookup->answer;
+  const struct mts_entry *entry = &lookup->entry;
+  struct mts_policy *held = (struct mts_policy *)(uintptr_t)answer->policy;
+  mts_policy_free(&held);
+  bool holds = life_policy_holds(entry, now(lookup));
+  answer->policy = holds ? mts_policy_ref(entry->policy) : NULL;
+  answer->mode = holds ? entry->policy->mode : MTS_MODE_NONE;
+  answer->from = holds ? lookup->from : MTS_FROM_NOTHING;
+  answer->fetched_at = holds ? entry->fetched_at : 0;
+  answer->expires_at = holds ? entry->expires_at : 0;
+  answer->checked_at = entry->checked_at;
+  answer->id[0] = 0;
+  if (holds) memccpy(answer->id, entry->id, 0, sizeof answer->id);
+  answer->refresh_error = (struct mts_failure){.err = entry->err, .at = entry->failed_at};
+  memccpy(answer->refresh_error.detail, entry->detail, 0, sizeof answer->refresh_error.detail);
+}
+
+static void apply(struct mts_lookup *lookup) {
+  fill_policy(lookup);
+  if (lookup->rechecked) {
+    judge(lookup);
+  } else {
+    ask_rule(lookup, MTS_HOOK_POLICY);
+  }
+}
+
+static void hosts_found(void *arg) {
+  struct mts_lookup *lookup = arg;
+  lookup->hosts = NULL;
+  lookup->step_ms = mono(lookup);
+  judge(lookup);
+}
+
+static void find_hosts(struct mts_lookup *lookup) {
+  if (lookup->opts.depth == MTS_DEPTH_POLICY || lookup->opts.freshness == MTS_CACHE_ONLY) {
+    judge(lookup);
+    return;
+  }
+  enum mts_err err = lookup->late ? MTS_ERR_DEADLINE
+                                  : hosts_start(lookup->m, lookup->answer, lookup->opts.depth == MTS_DEPTH_TLS, &lookup->trace,
+                                                lookup->base_ms, hosts_found, lookup, &lookup->hosts);
+  if (err) {
+    lookup->answer->hosts_err = err;
+    judge(lookup);
+  } else {
+    set_deadline(lookup);
+  }
+}
+
+static bool is_dns_trouble(enum mts_err err) {
+  return (err >= MTS_ERR_DNS_SERVFAIL && err <= MTS_ERR_DNS_NETWORK) || err == MTS_ERR_NET_MODULE;
+}
+
+static void decide(struct mts_lookup *lookup) {
+  struct mts_answer *answer = lookup->answer;
+  bool applies = answer->policy != NULL;
+  if (lookup->has_opinion) {
+    applies = true;
+    answer->mode = lookup->opinion.mode;
+    answer->from = MTS_FROM_RULE;
+    answer->exception_until = lookup->opinion.until;
+    memccpy(answer->reason, lookup->opinion.reason, 0, sizeof answer->reason);
+  }
+  hosts_judge(answer, applies, answer->mode);
+  answer->action = mts_verdict(answer->mode, answer->hosts, answer->host_count, answer->hosts_known);
+  if (!applies && lookup->m->defer_on_dns_failure && is_dns_trouble(lookup->entry.err)) answer->action = MTS_ACTION_DEFER;
+}
+
+static void judge(struct mts_lookup *lookup) {
+  decide(lookup);
+  bool all_fail = lookup->answer->action == MTS_ACTION_DEFER && lookup->answer->mode == MTS_MODE_ENFORCE;
+  bool may_be_stale = !lookup->fetched && !lookup->rechecked && !lookup->has_opinion && !lookup->late;
+  if (all_fail && may_be_stale) {
+    /* RFC 8461 5: before mail fails under enforce, see whether there is a new policy. */
+    lookup->rechecked = true;
+    NOTE(lookup, "recheck", MTS_OK, "no host may be used under the cached policy; looking for a new one");
+    look(lookup, FLIGHT_CHECK);
+    return;
+  }
+  if (lookup->has_opinion && lookup->rule == MTS_HOOK_VERDICT) {
+    finish(lookup);
+  } else {
+    ask_rule(lookup, MTS_HOOK_VERDICT);
+  }
+}
+
+/* ---- beginning and end ---- */
+
+static void unlink_lookup(struct mts_lookup *lookup) {
+  if (lookup->previous)
+    lookup->previous->next = lookup->next;
+  else
+    lookup->m->lookups = lookup->next;
+  if (lookup->next) lookup->next->previous = lookup->previous;
+}
+
+static void release(struct mts_lookup *lookup) {
+  mts_entry_clear(&lookup->entry);
+  trace_free(&lookup->trace);
+  mts_answer_free(&lookup->answer);
+  free(lookup);
+}
+
+static void let_go(struct mts_lookup *lookup) {
+  unlink_lookup(lookup);
+  flight_leave(&lookup->waiter);
+  hosts_cancel(&lookup->hosts);
+  if (lookup->deadline) lookup->m->net->ops->cancel(lookup->m->net, &lookup->deadline);
+}
+
+static void finish(struct mts_lookup *lookup) {
+  struct mts_answer *answer = lookup->answer;
+  NOTE(lookup, "verdict", MTS_OK, "%s", mts_action_name(answer->action));
+  answer->trace = lookup->trace.steps;
+  answer->step_count = lookup->trace.count;
+  lookup->trace = (struct trace){0};
+  lookup->answer = NULL;
+  if (mts_log_wants(lookup->m->log, MTS_LOG_DEBUG)) {
+    mts_log_write(lookup->m->log, MTS_LOG_DEBUG, answer->domain, "decision: %s, mode %s", mts_action_name(answer->action),
+                  mts_mode_name(answer->mode));
+  }
+  if (lookup->ended) *lookup->ended = true;
+  mts_lookup_fn done = lookup->done;
+  void *arg = lookup->arg;
+  let_go(lookup);
+  release(lookup);
+  done(arg, MTS_OK, answer);
+}
+
+static void note_cache(struct mts_lookup *lookup) {
+  const struct mts_entry *entry = &lookup->entry;
+  const char *place = lookup->from == MTS_FROM_MEMORY ? "memory" : "store";
+  if (life_policy_holds(entry, now(lookup))) {
+    NOTE(lookup, place, MTS_OK, "%s, id %s, expires in %lld s", mts_mode_name(entry->policy->mode), entry->id,
+         (long long)(entry->expires_at - now(lookup)));
+  } else if (entry->policy) {
+    NOTE(lookup, place, MTS_OK, "the policy has expired");
+  } else if (lookup->from == MTS_FROM_NOTHING) {
+    NOTE(lookup, place, MTS_OK, "nothing known");
+  } else {
+    NOTE(lookup, place, entry->err, "%s", mts_err_message(entry->err));
+  }
+}
+
+enum mts_err mts_lookup_start(struct mts *m, const char *destination, const struct mts_lookup_opts *opts, mts_lookup_fn done,
+                              void *arg, struct mts_lookup **lookup) {
+  context_after_fork(m);
+  struct mts_destination parsed;
+  enum mts_err err = mts_destination_parse(mts_span_of(destination), &parsed);
+  if (err) return err;
+  if (parsed.kind == MTS_DEST_LITERAL) return MTS_ERR_NAME_LITERAL;
+  struct mts_lookup *made = calloc(1, sizeof *made);
+  struct mts_answer *answer = calloc(1, sizeof *answer);
+  if (!made || !answer) {
+    free(made);
+    free(answer);
+    return MTS_ERR_NO_MEMORY;
+  }
+  bool ended = false;
+  made->m = m;
+  if (opts) made->opts = *opts;
+  made->done = done;
+  made->arg = arg;
+  made->answer = answer;
+  made->ended = &ended;
+  memccpy(answer->domain, parsed.domain, 0, sizeof answer->domain);
+  answer->smarthost = parsed.kind == MTS_DEST_SMARTHOST;
+  made->base_ms = made->step_ms = mono(made);
+  made->next = m->lookups;
+  if (m->lookups) m->lookups->previous = made;
+  m->lookups = made;
+  cache_get(m, parsed.domain, false, &made->entry, &made->from);
+  note_cache(made);
+  begin(made);
+  if (!ended) made->ended = NULL;
+  *lookup = ended ? NULL : made;
+  return MTS_OK;
+}
+
+void mts_lookup_cancel(struct mts_lookup **lookup) {
+  if (!*lookup) return;
+  context_after_fork((*lookup)->m);
+  let_go(*lookup);
+  release(*lookup);
+  *lookup = NULL;
+}
+
+void lookup_cancel_all(struct mts *m) {
+  while (m->lookups) {
+    struct mts_lookup *lookup = m->lookups;
+    mts_lookup_cancel(&lookup);
+  }
+}
+
+void lookup_forget_all(struct mts *m) {
+  while (m->lookups) {
+    struct mts_lookup *lookup = m->lookups;
+    m->lookups = lookup->next;
+    hosts_forget(&lookup->hosts);
+    release(lookup);
+  }
+}
+
+struct waiting {
+  bool done;
+  enum mts_err err;
+  struct mts_answer *answer;
+};
+
+static void arrived(void *arg, enum mts_err err, struct mts_answer *answer) {
+  struct waiting *waiting = arg;
+  *waiting = (struct waiting){.done = true, .err = err, .answer = answer};
+}
+
+enum mts_err mts_lookup(struct mts *m, const char *destination, const struct mts_lookup_opts *opts, struct mts_answer **answer) {
+  struct waiting waiting = {0};
+  struct mts_lookup *lookup = NULL;
+  enum mts_err err = mts_lookup_start(m, destination, opts, arrived, &waiting, &lookup);
+  if (err) return err;
+  while (!waiting.done) {
+    if (!mts_turn(m, -1) && !waiting.done) {
+      mts_lookup_cancel(&lookup);
+      return MTS_ERR_INTERNAL;
+    }
+  }
+  if (!waiting.err) *answer = waiting.answer;
+  return waiting.err;
+}

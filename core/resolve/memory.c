@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: ISC */
+#include "resolve/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+struct ring {
+  struct ring *newer, *older;
+};
+
+/* struct mts_entry with its texts packed behind it: ten thousand domains shall fit into a few megabytes. */
+struct cell {
+  struct ring ring;   /* by last use; first, so that a place in the ring is a cell */
+  struct cell *chain; /* same bucket */
+  struct mts_policy *policy;
+  int64_t put_ms;
+  int64_t fetched_at, expires_at, refresh_at, checked_at, check_at, failed_at, failing_since, retry_at, alarmed_at;
+  uint32_t hash, tries;
+  enum mts_err err;
+  uint16_t id_at, failed_id_at, detail_at; /* offsets in text */
+  char text[];                             /* domain, id, failed id, detail; each ends in NUL */
+};
+
+struct memory {
+  size_t count, max;
+  size_t buckets; /* a power of two */
+  struct cell **table;
+  struct ring ring; /* ring.newer is the oldest, ring.older the newest */
+  uint32_t seed;
+};
+
+enum mts_err memory_new(size_t max_entries, struct memory **memory) {
+  struct memory *made = calloc(1, sizeof *made);
+  if (!made) return MTS_ERR_NO_MEMORY;
+  made->max = max_entries;
+  made->buckets = 64;
+  made->table = calloc(made->buckets, sizeof *made->table);
+  if (!made->table) {
+    free(made);
+    return MTS_ERR_NO_MEMORY;
+  }
+  made->ring.newer = made->ring.older = &made->ring;
+  /* Names come from outside: a secret start keeps them from being chosen to fall into one bucket. */
+  if (getrandom(&made->seed, sizeof made->seed, GRND_NONBLOCK) < 0) made->seed = (uint32_t)(uintptr_t)made;
+  *memory = made;
+  return MTS_OK;
+}
+
+static uint32_t hash_of(const struct memory *memory, const char *domain) {
+  uint32_t hash = 2166136261u ^ memory->seed; /* FNV-1a */
+  for (const unsigned char *p = (const unsigned char *)domain; *p; p++) hash = (hash ^ *p) * 16777619u;
+  return hash ^ (hash >> 15);
+}
+
+static void ring_out(struct cell *cell) {
+  cell->ring.newer->older = cell->ring.older;
+  cell->ring.older->newer = cell->ring.newer;
+}
+
+static void ring_newest(struct memory *memory, struct cell *cell) {
+  cell->ring.newer = &memory->ring;
+  cell->ring.older = memory->ring.older;
+  cell->ring.older->newer = &cell->ring;
+  memory->ring.older = &cell->ring;
+}
+
+static struct cell **place_of(struct memory *memory, const char *domain, uint32_t hash) {
+  struct cell **place = &memory->table[hash & (memory->buckets - 1)];
+  while (*place && ((*place)->hash != hash || strcmp((*place)->text, domain) != 0)) place = &(*place)->chain;
+  return place;
+}
+
+static void drop(struct memory *memory, struct cell **place) {
+  struct cell *cell = *place;
+  *place = cell->chain;
+  ring_out(cell);
+  mts_policy_free(&cell->policy);
+  free(cell);
+  memory->count--;
+}
+
+static void grow(struct memory *memory) {
+  size_t buckets = memory->buckets * 2;
+  struct cell **table = calloc(buckets, sizeof *table);
+  if (!table) return; /* longer chains, nothing worse */
+  for (size_t i = 0; i < memory->buckets; i++) {
+    for (struct cell *cell = memory->table[i], *next; cell; cell = next) {
+      next = cell->chain;
+      cell->chain = table[cell->hash & (buckets - 1)];
+      table[cell->hash & (buckets - 1)] = cell;
+    }
+  }
+  free(memory->table);
+  memory->table = table;
+  memory->buckets = buckets;
+}
+
+static void unpack(const struct cell *cell, struct mts_entry *entry) {
+  memccpy(entry->domain, cell->text, 0, sizeof entry->domain);
+  memccpy(entry->id, cell->text + cell->id_at, 0, sizeof entry->id);
+  memccpy(entry->failed_id, cell->text + cell->failed_id_at, 0, sizeof entry->failed_id);
+  memccpy(entry->detail, cell->text + cell->detail_at, 0, sizeof entry->detail);
+  entry->policy = cell->policy ? mts_policy_ref(cell->policy) : NULL;
+  entry->fetched_at = cell->fetched_at;
+  entry->expires_at = cell->expires_at;
+  entry->refresh_at = cell->refresh_at;
+  entry->checked_at = cell->checked_at;
+  entry->check_at = cell->check_at;
+  entry->failed_at = cell->failed_at;
+  entry->failing_since = cell->failing_since;
+  entry->retry_at = cell->retry_at;
+  entry->alarmed_at = cell->alarmed_at;
+  entry->tries = cell->tries;
+  entry->err = cell->err;
+}
+
+static struct cell *pack(const struct mts_entry *entry) {
+  size_t domain_n = strlen(entry->domain) + 1, id_n = strlen(entry->id) + 1;
+  size_t failed_n = strlen(entry->failed_id) + 1, detail_n = strlen(entry->detail) + 1;
+  struct cell *cell = calloc(1, sizeof *cell + domain_n + id_n + failed_n + detail_n);
+  if (!cell) return NULL;
+  cell->id_at = (uint16_t)domain_n;
+  cell->failed_id_at = (uint16_t)(domain_n + id_n);
+  cell->detail_at = (uint16_t)(domain_n + id_n + failed_n);
+  memcpy(cell->text, entry->domain, domain_n);
+  memcpy(cell->text + cell->id_at, entry->id, id_n);
+  memcpy(cell->text + cell->failed_id_at, entry->failed_id, failed_n);
+  memcpy(cell->text + cell->detail_at, entry->detail, detail_n);
+  cell->policy = entry->policy ? mts_policy_ref(entry->policy) : NULL;
+  cell->fetched_at = entry->fetched_at;
+  cell->expires_at = entry->expires_at;
+  cell->refresh_at = entry->refresh_at;
+  cell->checked_at = entry->checked_at;
+  cell->check_at = entry->check_at;
+  cell->failed_at = entry->failed_at;
+  cell->failing_since = entry->failing_since;
+  cell->retry_at = entry->retry_at;
+  cell->alarmed_at = entry->alarmed_at;
+  cell->tries = entry->tries;
+  cell->err = entry->err;
+  return cell;
+}
+
+enum mts_err memory_get(struct memory *memory, const char *domain, struct mts_entry *entry, int64_t *put_ms) {
+  struct cell *cell = *place_of(memory, domain, hash_of(memory, domain));
+  if (!cell) return MTS_ERR_STORE_NONE;
+  ring_out(cell);
+  ring_newest(memory, cell);
+  unpack(cell, entry);
+  *put_ms = cell->put_ms;
+  return MTS_OK;
+}
+
+enum mts_err memory_put(struct memory *memory, const struct mts_entry *entry, int64_t now_ms) {
+  if (memory->max == 0) return MTS_OK;
+  struct cell *cell = pack(entry);
+  if (!cell) return MTS_ERR_NO_MEMORY;
+  cell->hash = hash_of(memory, entry->domain);
+  cell->put_ms = now_ms;
+  struct cell **place = place_of(memory, entry->domain, cell->hash);
+  if (*place) drop(memory, place);
+  if (memory->count >= memory->max) {
+    struct cell *oldest = (struct cell *)memory->ring.newer;
+    drop(memory, place_of(memory, oldest->text, oldest->hash));
+  }
+  if (memory->count >= memory->buckets) grow(memory);
+  struct cell **bucket = &memory->table[cell->hash & (memory->buckets - 1)];
+  cell->chain = *bucket;
+  *bucket = cell;
+  ring_newest(memory, cell);
+  memory->count++;
+  return MTS_OK;
+}
+
+size_t memory_delete(struct memory *memory, const char *domain) {
+  size_t before = memory->count;
+  if (domain) {
+    struct cell **place = place_of(memory, domain, hash_of(memory, domain));
+    if (*place) drop(memory, place);
+  } else {
+    while (memory->ring.newer != &memory->ring) {
+      struct cell *oldest = (struct cell *)memory->ring.newer;
+      drop(memory, place_of(memory, oldest->text, oldest->hash));
+    }
+  }
+  return before - memory->count;
+}
+
+void memory_each(struct memory *memory, bool (*each)(void *arg, const struct mts_entry *entry), void *arg) {
+  bool more = true;
+  for (struct ring *at = memory->ring.newer; more && at != &memory->ring; at = at->newer) {
+    struct mts_entry entry = {0};
+    unpack((struct cell *)at, &entry);
+    more = each(arg, &entry);
+    mts_entry_clear(&entry);
+  }
+}
+
+void memory_free(struct memory **memory) {
+  if (!*memory) return;
+  memory_delete(*memory, NULL);
+  free((*memory)->table);
+  free(*memory);
+  *memory = NULL;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: ISC
+ * The bounded first level of a long-lived program: what is known of each domain, in memory. The least recently used go first. */
+#ifndef MTASTS_RESOLVE_MEMORY_H
+#define MTASTS_RESOLVE_MEMORY_H
+
+#include "store/store.h"
+
+struct memory;
+enum mts_err memory_new(size_t max_entries, struct memory **memory);
+void memory_free(struct memory **memory);
+/* entry must be zero or cleared. put_ms: when it was put, on the monotonic clock. STORE_NONE: not in memory. */
+enum mts_err memory_get(struct memory *memory, const char *domain, struct mts_entry *entry, int64_t *put_ms);
+enum mts_err memory_put(struct memory *memory, const struct mts_entry *entry, int64_t now_ms);
+size_t memory_delete(struct memory *memory, const char *domain); /* NULL: all; how many went */
+void memory_each(struct memory *memory, bool (*each)(void *arg, const struct mts_entry *entry), void *arg);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: ISC */
+#include "resolve/probe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "resolve/addresses.h"
+
+struct mts_probe {
+  struct mts *m;
+  struct mts_probe *previous, *next;
+  struct mts_probe_opts opts;
+  char host[MTS_NAME_SIZE];
+  mts_probe_fn done;
+  void *arg;
+  struct addresses addresses;
+  bool asking_addresses;
+  struct mts_job *job;
+};
+
+static void unlink_probe(struct mts_probe *probe) {
+  if (probe->previous)
+    probe->previous->next = probe->next;
+  else
+    probe->m->probes = probe->next;
+  if (probe->next) probe->next->previous = probe->previous;
+}
+
+static void finish(struct mts_probe *probe, enum mts_err err, const struct mts_tls *tls) {
+  mts_probe_fn done = probe->done;
+  void *arg = probe->arg;
+  unlink_probe(probe);
+  free(probe);
+  done(arg, err, tls);
+}
+
+static void probed(void *arg, const struct mts_tls *tls) { finish(arg, MTS_OK, tls); }
+
+static void got_addresses(void *arg, struct addresses *addresses) {
+  struct mts_probe *probe = arg;
+  struct mts *m = probe->m;
+  probe->asking_addresses = false;
+  if (addresses->err) {
+    finish(probe, addresses->err, NULL);
+    return;
+  }
+  struct mts_probe_request request = {
+      .host = probe->host,
+      .port = probe->opts.port ? probe->opts.port : m->smtp_port,
+      .addresses = addresses->list,
+      .address_count = addresses->count,
+      .deadline_ms = probe->opts.deadline_ms ? probe->opts.deadline_ms : m->probe_deadline_ms,
+  };
+  enum mts_err err = m->net->ops->probe(m->net, &request, probed, probe, &probe->job);
+  if (err) finish(probe, err, NULL);
+}
+
+enum mts_err mts_probe_start(struct mts *m, const char *host, const struct mts_probe_opts *opts, mts_probe_fn done, void *arg,
+                             struct mts_probe **probe) {
+  context_after_fork(m);
+  char name[MTS_NAME_SIZE];
+  enum mts_err err = mts_name_normalise(mts_span_of(host), name);
+  if (!err) err = context_net(m);
+  if (err) return err;
+  struct mts_probe *made = calloc(1, sizeof *made);
+  if (!made) return MTS_ERR_NO_MEMORY;
+  made->m = m;
+  if (opts) made->opts = *opts;
+  made->done = done;
+  made->arg = arg;
+  memccpy(made->host, name, 0, sizeof made->host);
+  err = addresses_start(m, made->host, got_addresses, made, &made->addresses);
+  if (err) {
+    free(made);
+    return err;
+  }
+  made->asking_addresses = true;
+  made->next = m->probes;
+  if (m->probes) m->probes->previous = made;
+  m->probes = made;
+  *probe = made;
+  return MTS_OK;
+}
+
+void mts_probe_cancel(struct mts_probe **probe) {
+  struct mts_probe *it = *probe;
+  if (!it) return;
+  if (it->asking_addresses) addresses_cancel(&it->addresses);
+  if (it->job) it->m->net->ops->cancel(it->m->net, &it->job);
+  unlink_probe(it);
+  free(it);
+  *probe = NULL;
+}
+
+void probe_cancel_all(struct mts *m) {
+  while (m->probes) {
+    struct mts_probe *probe = m->probes;
+    mts_probe_cancel(&probe);
+  }
+}
+
+void probe_forget_all(struct mts *m) {
+  while (m->probes) {
+    struct mts_probe *probe = m->probes;
+    m->probes = probe->next;
+    free(probe);
+  }
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: ISC
+ * Settings as text, and as the typed values that a context works with. */
+#ifndef MTASTS_RESOLVE_SETTINGS_H
+#define MTASTS_RESOLVE_SETTINGS_H
+
+#include "mtasts.h"
+
+enum setting {
+#define X(name, type, fallback, meaning) SETTING_##name,
+  MTS_SETTING_LIST(X)
+#undef X
+      SETTING_COUNT
+};
+
+enum mts_err settings_copy(const struct mts_settings *from, struct mts_settings **to); /* from NULL: all fallbacks */
+const char *settings_text(const struct mts_settings *settings, enum setting which);
+uint32_t settings_number(const struct mts_settings *settings, enum setting which);
+bool settings_bool(const struct mts_settings *settings, enum setting which);
+unsigned settings_choice(const struct mts_settings *settings, enum setting which); /* index into the words of its table */
+
+enum { DNSSEC_CHOICE_AUTO, DNSSEC_CHOICE_AD, DNSSEC_CHOICE_VALIDATE, DNSSEC_CHOICE_OFF };
+enum { DNS_FAILURE_CHOICE_DELIVER, DNS_FAILURE_CHOICE_DEFER };
+
+#endif
