@@ -86,8 +86,8 @@ static enum mts_err read_tlsa(struct mts_span text, struct mts_rr_tlsa *tlsa, ch
     for (size_t i = 0; i < part.n; i++, digits++) {
       int value = hex(part.p[i]);
       if (value < 0) return MTS_ERR_ARGUMENT;
-      to[digits / 2] =
-          digits % 2 ? (char)(unsigned char)((unsigned char)to[digits / 2] | value) : (char)(unsigned char)(value << 4);
+      unsigned before = digits % 2 ? (unsigned char)to[digits / 2] : 0;
+      to[digits / 2] = (char)(unsigned char)(before << 4 | (unsigned)value);
     }
   }
   if (!digits || digits % 2) return MTS_ERR_ARGUMENT;
