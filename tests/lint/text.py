@@ -31,6 +31,8 @@ def check(path):
     except UnicodeDecodeError as error:
         return [f"{path}: not UTF-8 at byte {error.start}"]
     found = []
+    if not text:
+        return []
     lines = text.split("\n")
     if (path.endswith(SOURCE) or script) and not any("SPDX-License-Identifier: ISC" in line for line in lines[:3]):
         found.append(f"{path}:1: no SPDX-License-Identifier: ISC in the first lines")
