@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """What every file of the repository keeps to: a licence line, no tabs, no trailing blanks, a last newline, UTF-8, length of C files."""
+import os
 import re
-import subprocess
 import sys
 
 SOURCE = (".c", ".h", ".lua", ".sh", ".py")
@@ -13,8 +13,9 @@ LINES_MAX = 600  # a file has one subject; about 500 is the aim
 
 
 def files():
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=True, capture_output=True)
-    return [name for name in listed.stdout.decode().split("\0") if name]
+    for folder, folders, names in os.walk("."):
+        folders[:] = sorted(f for f in folders if f not in (".git", "__pycache__") and not (folder == "." and re.match(r"build(-|$)", f)))
+        yield from (os.path.normpath(os.path.join(folder, name)) for name in sorted(names))
 
 
 def check(path):
