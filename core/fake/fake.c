@@ -279,11 +279,12 @@ static void https_fire(struct mts_job *job) {
   struct mts_https_answer answer = {.err = https->err};
   memcpy(answer.address, https->address, sizeof https->address);
   /* A status came when the host answered, though perhaps not as it should. */
-  if (https->told && https->told->err == MTS_OK && https->err != MTS_ERR_HTTPS_DEADLINE) {
-    answer.status = https->told->status;
-    memcpy(answer.content_type, https->told->content_type, sizeof answer.content_type);
+  const struct told *told = https->told;
+  if (told && told->err == MTS_OK && https->err != MTS_ERR_HTTPS_DEADLINE) {
+    answer.status = told->status;
+    memcpy(answer.content_type, told->content_type, sizeof answer.content_type);
+    if (https->err == MTS_OK) answer.body = mts_span(told->bytes, told->body_n);
   }
-  if (https->err == MTS_OK) answer.body = mts_span(https->told->bytes, https->told->body_n);
   if (https->err == MTS_ERR_HTTPS_STATUS || https->err == MTS_ERR_HTTPS_REDIRECT)
     mts_text_format(answer.detail, sizeof answer.detail, "fake world: status %u", answer.status);
   else if (https->err)

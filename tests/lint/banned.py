@@ -16,7 +16,7 @@ BANNED = {
     "system popen": "a shell stands between: posix_spawn or nothing",
     "getenv secure_getenv": "settings are settings: only where the environment is the subject",
     "exit abort _exit quick_exit": "a library does not end its host",
-    "localtime gmtime ctime asctime strerror rand srand signal": "not safe with threads, or predictable: the _r form, getrandom, sigaction",
+    "localtime gmtime ctime asctime rand srand signal": "not safe with threads, or predictable: the _r form, getrandom, sigaction",
     "mktemp tmpnam tempnam": "another may take the name first: mkstemp",
 }
 # function -> places where it is right
