@@ -59,13 +59,15 @@ static int read_number(sqlite3 *db, const char *sql, int *value) {
   return code;
 }
 
-/* SQLite does not wait here when two processes want it at the same time. */
-static int use_wal(sqlite3 *db) {
+/* SQLite does not wait here when two processes want it at the same time. done: another process was faster with all of it. */
+static int use_wal(sqlite3 *db, int count, bool *done) {
   const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
-  int code = SQLITE_BUSY;
+  int code = SQLITE_BUSY, version = 0;
   for (int i = 0; i < STORE_BUSY_MS / 5; i++) {
     code = sqlite3_exec(db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
     if ((code & 0xff) != SQLITE_BUSY) break;
+    *done = read_number(db, "PRAGMA user_version", &version) == SQLITE_OK && version == count;
+    if (*done) return SQLITE_OK;
     nanosleep(&pause, NULL);
   }
   return code;
@@ -82,7 +84,9 @@ static int run_steps(sqlite3 *db, const char *const *steps, int count) {
 }
 
 static enum mts_err migrate(struct mts_store *store, const char *const *steps, int count) {
-  int code = use_wal(store->db);
+  bool done = false;
+  int code = use_wal(store->db, count, &done);
+  if (done) return MTS_OK;
   if (code == SQLITE_OK) code = sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
   if (code == SQLITE_OK) code = run_steps(store->db, steps, count);
   if (code == SQLITE_OK) code = sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);

@@ -38,6 +38,12 @@ static bool run_all(struct tools *t, int count, int (*work)(struct tools *t, int
   return good;
 }
 
+/* In a child: what went wrong, for who reads the test's output. */
+static int say(struct tools *t, enum mts_err err) {
+  print_message("%s: %s\n", mts_err_name(err), t->last);
+  return 1;
+}
+
 /* ---- leases ---- */
 
 #define ROUNDS 200
@@ -46,14 +52,16 @@ static int race(struct tools *t, int number, void *arg) {
   int *wins = arg;
   struct mts_store *store = NULL;
   char owner[32];
-  if (mts_store_open(t->path, &t->clock, t->log, &store)) return 1;
+  enum mts_err err = mts_store_open(t->path, &t->clock, t->log, &store);
+  if (err) return say(t, err);
   snprintf(owner, sizeof owner, "process %d", number);
   for (int round = 0; round < ROUNDS; round++) {
     char domain[32];
     bool taken = false;
     int64_t until;
     snprintf(domain, sizeof domain, "d%d.example", round);
-    if (mts_store_lease(store, domain, owner, 1000, 2000, &taken, &until)) return 2;
+    err = mts_store_lease(store, domain, owner, 1000, 2000, &taken, &until);
+    if (err) return say(t, err);
     if (taken) __atomic_add_fetch(&wins[round], 1, __ATOMIC_SEQ_CST);
     if (!taken && until != 2000) return 3;
   }
@@ -76,11 +84,13 @@ static void of_32_processes_exactly_one_gets_the_lease(void **state) {
 static int write_many(struct tools *t, int number, void *arg) {
   int each = *(int *)arg;
   struct mts_store *store = NULL;
-  if (mts_store_open(t->path, &t->clock, t->log, &store)) return 1;
+  enum mts_err err = mts_store_open(t->path, &t->clock, t->log, &store);
+  if (err) return say(t, err);
   for (int i = 0; i < each; i++) {
     char domain[48];
     snprintf(domain, sizeof domain, "d%d.p%d.example", i, number);
-    if (tools_try_put(store, domain, number * 1000 + i)) return 2;
+    err = tools_try_put(store, domain, number * 1000 + i);
+    if (err) return say(t, err);
     if (!tools_has(store, domain, number * 1000 + i)) return 3;
   }
   mts_store_close(&store);
