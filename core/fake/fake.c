@@ -44,7 +44,7 @@ static enum mts_err name_of(const char *text, char name[MTS_NAME_SIZE]) {
 }
 
 /* Takes the told over. */
-static enum mts_err tell(struct mts_fake *fake, enum subject subject, enum mts_rrtype type, const char *name, struct told *told) {
+static enum mts_err tell(struct mts_fake *fake, enum subject subject, unsigned type, const char *name, struct told *told) {
   struct topic *topic = topics_get(&fake->topics, subject, type, name);
   if (!topic) {
     told_free(&told);
@@ -55,7 +55,7 @@ static enum mts_err tell(struct mts_fake *fake, enum subject subject, enum mts_r
   return MTS_OK;
 }
 
-static const struct told *told_of(const struct mts_fake *fake, enum subject subject, enum mts_rrtype type, const char *name) {
+static const struct told *told_of(const struct mts_fake *fake, enum subject subject, unsigned type, const char *name) {
   const struct topic *topic = topics_find(&fake->topics, subject, type, name);
   return topic ? topic->told : NULL;
 }
@@ -279,11 +279,12 @@ static void https_fire(struct mts_job *job) {
   struct mts_https_answer answer = {.err = https->err};
   memcpy(answer.address, https->address, sizeof https->address);
   /* A status came when the host answered, though perhaps not as it should. */
-  if (https->told && https->told->err == MTS_OK && https->err != MTS_ERR_HTTPS_DEADLINE) {
-    answer.status = https->told->status;
-    memcpy(answer.content_type, https->told->content_type, sizeof answer.content_type);
+  const struct told *told = https->told;
+  if (told && told->err == MTS_OK && https->err != MTS_ERR_HTTPS_DEADLINE) {
+    answer.status = told->status;
+    memcpy(answer.content_type, told->content_type, sizeof answer.content_type);
+    if (https->err == MTS_OK) answer.body = mts_span(told->bytes, told->body_n);
   }
-  if (https->err == MTS_OK) answer.body = mts_span(https->told->bytes, https->told->body_n);
   if (https->err == MTS_ERR_HTTPS_STATUS || https->err == MTS_ERR_HTTPS_REDIRECT)
     mts_text_format(answer.detail, sizeof answer.detail, "fake world: status %u", answer.status);
   else if (https->err)
@@ -334,6 +335,7 @@ static enum mts_err fetch(struct mts_net *net, const struct mts_https_request *r
 
 struct smtp_job {
   struct mts_job job;
+  const struct mts_fake *fake;
   enum mts_err err;
   uint32_t ms;
   char host[MTS_NAME_SIZE];
@@ -346,14 +348,12 @@ static void smtp_release(struct mts_job *job) { free(job); }
 
 static void smtp_fire(struct mts_job *job) {
   const struct smtp_job *smtp = (const struct smtp_job *)job;
-  const struct mts_fake *fake =
-      (const struct mts_fake *)(const void *)((const char *)job->events - offsetof(struct mts_fake, events));
   struct mts_tls tls = {.err = smtp->err, .ms = smtp->ms};
   memcpy(tls.address, smtp->address, sizeof smtp->address);
   if (smtp->err) {
     mts_text_format(tls.detail, sizeof tls.detail, "fake world: %s", mts_err_message(smtp->err));
   } else {
-    int64_t now_s = mts_clock_now_s(&fake->net.clock);
+    int64_t now_s = mts_clock_now_s(&smtp->fake->net.clock);
     tls.not_before = now_s - 86400;
     tls.not_after = now_s + INT64_C(90) * 86400;
     mts_text_format(tls.protocol, sizeof tls.protocol, "TLSv1.3");
@@ -375,6 +375,7 @@ static enum mts_err probe(struct mts_net *net, const struct mts_probe_request *r
   }
   topic->asked++;
   fake->asked_smtp++;
+  smtp->fake = fake;
   smtp->done = done;
   smtp->arg = arg;
   memcpy(smtp->host, topic->name, sizeof smtp->host);
@@ -458,7 +459,7 @@ struct mts_net *mts_fake_net(struct mts_fake *fake) {
 
 /* ---- counts ---- */
 
-static size_t asked(const struct mts_fake *fake, enum subject subject, enum mts_rrtype type, const char *name) {
+static size_t asked(const struct mts_fake *fake, enum subject subject, unsigned type, const char *name) {
   char normal[MTS_NAME_SIZE];
   if (name_of(name, normal)) return 0;
   const struct topic *topic = topics_find(&fake->topics, subject, type, normal);

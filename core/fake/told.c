@@ -138,7 +138,7 @@ static int compare(const void *one, const void *two) {
   return strcmp(a->name, b->name);
 }
 
-static bool key_of(enum subject subject, enum mts_rrtype type, const char *name, struct topic *key) {
+static bool key_of(enum subject subject, unsigned type, const char *name, struct topic *key) {
   size_t n = strlen(name);
   if (n >= sizeof key->name) return false;
   key->subject = subject;
@@ -147,20 +147,20 @@ static bool key_of(enum subject subject, enum mts_rrtype type, const char *name,
   return true;
 }
 
-const struct topic *topics_find(const struct topics *topics, enum subject subject, enum mts_rrtype type, const char *name) {
+const struct topic *topics_find(const struct topics *topics, enum subject subject, unsigned type, const char *name) {
   struct topic key;
   if (!key_of(subject, type, name, &key)) return NULL;
-  struct topic *const *node = tfind(&key, &topics->tree, compare);
+  struct topic *const *node = (struct topic *const *)tfind(&key, &topics->tree, compare);
   return node ? *node : NULL;
 }
 
-struct topic *topics_get(struct topics *topics, enum subject subject, enum mts_rrtype type, const char *name) {
+struct topic *topics_get(struct topics *topics, enum subject subject, unsigned type, const char *name) {
   struct topic *fresh = calloc(1, sizeof *fresh);
   if (!fresh || !key_of(subject, type, name, fresh)) {
     free(fresh);
     return NULL;
   }
-  struct topic **node = tsearch(fresh, &topics->tree, compare);
+  struct topic **node = (struct topic **)tsearch(fresh, &topics->tree, compare);
   if (!node || *node != fresh) free(fresh);
   return node ? *node : NULL;
 }

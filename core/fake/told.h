@@ -33,7 +33,7 @@ enum mts_err told_record(struct told *told, size_t index, enum mts_rrtype type, 
 /* One question that can be asked. */
 struct topic {
   enum subject subject;
-  enum mts_rrtype type; /* 0 unless ABOUT_DNS */
+  unsigned type; /* enum mts_rrtype; 0 unless ABOUT_DNS */
   char name[MTS_NAME_SIZE];
   struct told *told;          /* NULL: it was only asked */
   struct mts_address address; /* of a host DNS was told nothing of */
@@ -42,9 +42,9 @@ struct topic {
 struct topics {
   void *tree; /* of tsearch(3) */
 };
-const struct topic *topics_find(const struct topics *topics, enum subject subject, enum mts_rrtype type, const char *name);
+const struct topic *topics_find(const struct topics *topics, enum subject subject, unsigned type, const char *name);
 /* Finds or makes; NULL: out of memory. */
-struct topic *topics_get(struct topics *topics, enum subject subject, enum mts_rrtype type, const char *name);
+struct topic *topics_get(struct topics *topics, enum subject subject, unsigned type, const char *name);
 void topics_free(struct topics *topics);
 
 #endif

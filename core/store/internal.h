@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: ISC
+ * Inside the store: one connection, its prepared statements, and how SQLite's errors become ours. */
+#ifndef MTASTS_STORE_INTERNAL_H
+#define MTASTS_STORE_INTERNAL_H
+
+#include <limits.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "store/store.h"
+
+#define STORE_BUSY_MS 2000
+#define STORE_LOOK_MS 1000               /* how often the file's identity is looked at */
+#define STORE_KEEP_S (30 * 86400)        /* what is over is kept this long for those who look after trouble */
+#define STORE_LEASE_MAX_MS (3600 * 1000) /* a lease that ends later than this was taken by a wrong clock */
+#define STORE_APPLICATION_ID 0x6d535453  /* "mSTS", at offset 68 of the file: file(1) can tell */
+
+/* All statements, prepared on first use; their text is in statement.c. */
+enum store_sql {
+  STORE_SQL_BEGIN,
+  STORE_SQL_COMMIT,
+  STORE_SQL_GET,
+  STORE_SQL_EACH,
+  STORE_SQL_PUT_POLICY,
+  STORE_SQL_DROP_POLICY,
+  STORE_SQL_PUT_ATTEMPT,
+  STORE_SQL_COUNT_ALL,
+  STORE_SQL_COUNT_ONE,
+  STORE_SQL_DELETE_POLICY,
+  STORE_SQL_DELETE_ATTEMPT,
+  STORE_SQL_DUE,
+  STORE_SQL_LEASE_READ,
+  STORE_SQL_LEASE_TAKE,
+  STORE_SQL_LEASE_DROP,
+  STORE_SQL_STATS,
+  STORE_SQL_SWEEP_COUNT,
+  STORE_SQL_SWEEP_ATTEMPT,
+  STORE_SQL_SWEEP_POLICY,
+  STORE_SQL_SWEEP_LEASE,
+  STORE_SQL_TOTAL
+};
+
+struct mts_store {
+  char *path;
+  const struct mts_clock *clock;
+  struct mts_log *log;
+  sqlite3 *db; /* NULL: opened by the next call */
+  sqlite3_stmt *statements[STORE_SQL_TOTAL];
+  pid_t pid;    /* who opened db: SQLite's locks do not survive a fork */
+  bool damaged; /* this very file (device, inode) is left alone */
+  dev_t device;
+  ino_t inode;
+  int64_t looked_ms;
+};
+
+/* ---- files.c ---- */
+
+/* The default place. system_folder is /var/lib/mtasts but in tests. */
+enum mts_err store_default_path(const char *system_folder, struct mts_log *log, char **path);
+/* Sees to it that there is a regular file; real is its path without symbolic links. */
+enum mts_err store_file_ensure(struct mts_store *store, char real[PATH_MAX]);
+/* false: gone, or another file than the one that is open. */
+bool store_file_is_same(const struct mts_store *store);
+void store_file_remember(struct mts_store *store);
+
+/* ---- schema.c ---- */
+
+/* Step i leads from version i to version i + 1. */
+enum mts_err store_schema_ensure(struct mts_store *store, const char *const *steps, int count);
+extern const char *const store_schema_steps[];
+extern const int store_schema_version;
+
+/* ---- open.c ---- */
+
+/* Connected to the file that is there now, in this process. */
+enum mts_err store_ready(struct mts_store *store);
+/* Lets go of the connection. quietly: without a checkpoint, so the file and its -wal stay as they are. */
+void store_disconnect(struct mts_store *store, bool quietly);
+/* An error of SQLite (extended code) while doing something -> ours, logged. May disconnect: no statement is valid afterwards. */
+enum mts_err store_fail(struct mts_store *store, int code, const char *doing);
+
+/* ---- statement.c ---- */
+
+/* Reset and without bindings. */
+enum mts_err store_statement(struct mts_store *store, enum store_sql which, sqlite3_stmt **statement);
+/* Steps once and keeps the row: true in *row when there is one; else the statement is reset. */
+enum mts_err store_step(struct mts_store *store, sqlite3_stmt *statement, const char *doing, bool *row);
+/* Runs to the end, rows are not looked at. */
+enum mts_err store_run(struct mts_store *store, sqlite3_stmt *statement, const char *doing);
+/* work within BEGIN IMMEDIATE and COMMIT; all or nothing. */
+enum mts_err store_write(struct mts_store *store, enum mts_err (*work)(struct mts_store *store, void *arg), void *arg,
+                         const char *doing);
+void store_bind_text(sqlite3_stmt *statement, int column, const char *text);
+
+/* ---- row.c ---- */
+
+/* The columns of STORE_SQL_GET and STORE_SQL_EACH -> entry (cleared before). STORE_NONE: nothing usable in the row. */
+enum mts_err store_row_read(struct mts_store *store, sqlite3_stmt *statement, struct mts_entry *entry);
+enum mts_err store_row_bind_policy(sqlite3_stmt *statement, const struct mts_entry *entry);
+void store_row_bind_attempt(sqlite3_stmt *statement, const struct mts_entry *entry);
+/* Can it be stored, and read back the same? */
+bool store_entry_is_sound(const struct mts_entry *entry);
+
+#endif

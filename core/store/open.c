@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: ISC
+ * The connection: opening, noticing that the file was replaced, errors, letting go. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/internal.h"
+
+void store_disconnect(struct mts_store *store, bool quietly) {
+  if (!store->db) return;
+  if (quietly) sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+  for (size_t i = 0; i < STORE_SQL_TOTAL; i++) {
+    sqlite3_finalize(store->statements[i]);
+    store->statements[i] = NULL;
+  }
+  sqlite3_close(store->db);
+  store->db = NULL;
+}
+
+/* ---- errors ---- */
+
+static enum mts_err err_of(struct mts_store *store, int code) {
+  int number = store->db ? sqlite3_system_errno(store->db) : 0;
+  bool full = number == ENOSPC || number == EDQUOT;
+  switch (code & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return MTS_ERR_STORE_DAMAGED;
+    case SQLITE_FULL:
+      return MTS_ERR_STORE_FULL;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return MTS_ERR_STORE_BUSY;
+    case SQLITE_NOMEM:
+      return MTS_ERR_NO_MEMORY;
+    case SQLITE_IOERR:
+      return code == SQLITE_IOERR_NOMEM ? MTS_ERR_NO_MEMORY : full ? MTS_ERR_STORE_FULL : MTS_ERR_STORE_IO;
+    case SQLITE_CANTOPEN:
+      return full ? MTS_ERR_STORE_FULL : MTS_ERR_STORE_IO;
+    default:
+      return MTS_ERR_STORE_IO;
+  }
+}
+
+static const char *advice(enum mts_err err) {
+  if (err == MTS_ERR_STORE_FULL) return "make room on its disk; mail goes on without";
+  if (err == MTS_ERR_STORE_BUSY) return "another process holds its lock; mail goes on without";
+  return "see to the rights of the file, of its -wal and -shm and of its folder; mail goes on without";
+}
+
+enum mts_err store_fail(struct mts_store *store, int code, const char *doing) {
+  enum mts_err err = err_of(store, code);
+  const char *text = sqlite3_errstr(code);
+  if (err == MTS_ERR_STORE_DAMAGED) {
+    store->damaged = true;
+    mts_log_write(
+        store->log, MTS_LOG_ERROR, NULL,
+        "store %s is damaged (%s: %s, code %d) and is left alone from now on; move it away together with its -wal and -shm, a "
+        "new one is made at once; mail goes on without",
+        store->path, doing, text, code);
+    store_disconnect(store, true);
+    return err;
+  }
+  mts_log_seldom(store->log, MTS_LOG_ERROR, mts_err_name(err), NULL, "store %s: %s: %s (code %d); %s", store->path, doing, text,
+                 code, advice(err));
+  /* What is none of the usual troubles may pass with a new connection: a newer mtasts changed the schema, the file was moved. */
+  int kind = code & 0xff;
+  if (kind == SQLITE_ERROR || kind == SQLITE_SCHEMA || kind == SQLITE_MISUSE || code == SQLITE_READONLY_DBMOVED ||
+      kind == SQLITE_IOERR)
+    store_disconnect(store, true);
+  return err;
+}
+
+/* ---- opening ---- */
+
+static int configure(sqlite3 *db) {
+  int keep = 1;
+  sqlite3_busy_timeout(db, STORE_BUSY_MS);
+  /* -wal and -shm stay after the last close: a user who may only read can then still open the store, and opening is faster. */
+  sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+  /* The file may have been edited by others: nothing in it runs. */
+  sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
+  sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, (int *)NULL);
+  sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, (int *)NULL);
+  sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
+  return sqlite3_exec(db, "PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=4194304", NULL, NULL, NULL);
+}
+
+static enum mts_err connect(struct mts_store *store) {
+  char real[PATH_MAX];
+  enum mts_err err = store_file_ensure(store, real);
+  if (err) return err;
+  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
+  int code = sqlite3_open_v2(real, &store->db, flags, NULL);
+  if (!store->db) return MTS_ERR_NO_MEMORY;
+  store->pid = getpid();
+  store_file_remember(store);
+  if (code == SQLITE_OK) code = configure(store->db);
+  err = code == SQLITE_OK ? store_schema_ensure(store, store_schema_steps, store_schema_version)
+                          : store_fail(store, sqlite3_extended_errcode(store->db), "opening");
+  if (err) store_disconnect(store, true);
+  return err;
+}
+
+enum mts_err store_ready(struct mts_store *store) {
+  if (store->db && store->pid != getpid()) store_disconnect(store, true); /* see mts_store_forget */
+  if (store->db || store->damaged) {
+    int64_t now = mts_clock_mono_ms(store->clock);
+    if (now - store->looked_ms >= STORE_LOOK_MS) {
+      store->looked_ms = now;
+      if (!store_file_is_same(store)) {
+        mts_log_seldom(store->log, MTS_LOG_WARNING, "store-replaced", NULL, "store %s was removed or replaced; opening it anew",
+                       store->path);
+        store->damaged = false;
+        store_disconnect(store, true); /* the names -wal and -shm may belong to the new file by now */
+      }
+    }
+  }
+  if (store->damaged) return MTS_ERR_STORE_DAMAGED;
+  return store->db ? MTS_OK : connect(store);
+}
+
+enum mts_err mts_store_open(const char *path, const struct mts_clock *clock, struct mts_log *log, struct mts_store **store) {
+  struct mts_store *new = calloc(1, sizeof *new);
+  if (!new) return MTS_ERR_NO_MEMORY;
+  new->clock = clock;
+  new->log = log;
+  enum mts_err err = MTS_OK;
+  if (path && *path) {
+    new->path = strdup(path);
+    if (!new->path) err = MTS_ERR_NO_MEMORY;
+  } else {
+    err = store_default_path("/var/lib/mtasts", log, &new->path);
+  }
+  if (!err) err = connect(new);
+  if (err)
+    mts_store_close(&new);
+  else
+    *store = new;
+  return err;
+}
+
+static void release(struct mts_store **store, bool quietly) {
+  if (!*store) return;
+  store_disconnect(*store, quietly);
+  free((*store)->path);
+  free(*store);
+  *store = NULL;
+}
+
+void mts_store_close(struct mts_store **store) { release(store, *store && (*store)->pid != getpid()); }
+
+/* SQLite keeps one list of open files per process and takes no second lock for a file it believes locked. A handle leaked into a
+ * forked child would therefore leave every later connection of that child without locks: once the parent ends, others could rebuild
+ * -shm and cut -wal under its feet. So the handle is closed, but quietly: no checkpoint (which also means: no lock is tried,
+ * nothing is written or removed), and as POSIX locks belong to the process that took them, closing descriptors here gives up none
+ * of the parent's. */
+void mts_store_forget(struct mts_store **store) { release(store, true); }
+
+const char *mts_store_path(const struct mts_store *store) { return store->path; }

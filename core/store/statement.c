@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: ISC
+ * All SQL that runs after opening, and how it is run. */
+#include "store/internal.h"
+
+#define COLUMNS                                                                                                                \
+  " p.mode, p.max_age, p.mx, p.id, p.fetched_at, p.expires_at, p.refresh_at, p.sum,"                                           \
+  " a.checked_at, a.check_at, a.err, a.detail, a.failed_at, a.failing_since, a.failed_id, a.retry_at, a.tries, a.alarmed_at, " \
+  "a.sum"
+#define NAMES "(SELECT domain FROM policy UNION SELECT domain FROM attempt)"
+#define ATTEMPT_END "max(checked_at, check_at, failed_at, retry_at)"
+
+static const char *const texts[STORE_SQL_TOTAL] = {
+    [STORE_SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [STORE_SQL_COMMIT] = "COMMIT",
+    [STORE_SQL_GET] = "SELECT d.domain," COLUMNS
+                      " FROM (SELECT ?1 AS domain) d"
+                      " LEFT JOIN policy p ON p.domain = d.domain LEFT JOIN attempt a ON a.domain = d.domain",
+    [STORE_SQL_EACH] = "SELECT d.domain," COLUMNS " FROM " NAMES
+                       " d"
+                       " LEFT JOIN policy p ON p.domain = d.domain LEFT JOIN attempt a ON a.domain = d.domain ORDER BY d.domain",
+    [STORE_SQL_PUT_POLICY] =
+        "INSERT OR REPLACE INTO policy(domain, mode, max_age, mx, id, fetched_at, expires_at, refresh_at, sum)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [STORE_SQL_DROP_POLICY] = "DELETE FROM policy WHERE domain = ?1",
+    [STORE_SQL_PUT_ATTEMPT] =
+        "INSERT OR REPLACE INTO attempt(domain, checked_at, check_at, err, detail, failed_at, failing_since, failed_id, retry_at, "
+        "tries,"
+        " alarmed_at, sum) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    [STORE_SQL_COUNT_ALL] = "SELECT count(*) FROM " NAMES,
+    [STORE_SQL_COUNT_ONE] = "SELECT count(*) FROM " NAMES " WHERE domain = ?1",
+    [STORE_SQL_DELETE_POLICY] = "DELETE FROM policy WHERE ?1 IS NULL OR domain = ?1",
+    [STORE_SQL_DELETE_ATTEMPT] = "DELETE FROM attempt WHERE ?1 IS NULL OR domain = ?1",
+    /* A GET that is held back (RFC 8461 3.3) is not due, the TXT check may be. What expires first is most urgent: after that the
+     * domain is unprotected; mode none protects nothing. */
+    [STORE_SQL_DUE] =
+        "SELECT p.domain FROM policy p LEFT JOIN attempt a ON a.domain = p.domain WHERE p.expires_at > ?1 AND"
+        " (coalesce(a.check_at, 0) <= ?1 OR (p.refresh_at <= ?1 AND coalesce(a.retry_at, 0) <= ?1))"
+        " ORDER BY p.mode = 'none', p.expires_at, p.domain LIMIT ?2",
+    [STORE_SQL_LEASE_READ] = "SELECT until_ms FROM lease WHERE domain = ?1 AND owner <> ?2 AND until_ms > ?3 AND until_ms <= ?4",
+    [STORE_SQL_LEASE_TAKE] = "INSERT OR REPLACE INTO lease(domain, owner, until_ms) VALUES(?1, ?2, ?3)",
+    [STORE_SQL_LEASE_DROP] = "DELETE FROM lease WHERE domain = ?1 AND owner = ?2",
+    [STORE_SQL_STATS] =
+        "SELECT (SELECT count(*) FROM " NAMES
+        "), count(*), total(mode = 'enforce'), total(mode = 'testing'), total(mode = 'none'),"
+        " total(expires_at <= ?1),"
+        " (SELECT count(*) FROM attempt WHERE failed_at <> 0),"
+        " (SELECT count(*) FROM attempt a WHERE err IN ('record-none', 'dns-nxdomain', 'dns-nodata') AND"
+        "  NOT EXISTS (SELECT 1 FROM policy p WHERE p.domain = a.domain)),"
+        " (SELECT count(*) FROM lease WHERE until_ms > ?1 * 1000),"
+        " coalesce(min(fetched_at), 0), coalesce(min(CASE WHEN expires_at > ?1 THEN expires_at END), 0) FROM policy",
+    [STORE_SQL_SWEEP_COUNT] =
+        "SELECT count(*) FROM (SELECT domain FROM policy WHERE expires_at <= ?1 UNION"
+        " SELECT domain FROM attempt a WHERE " ATTEMPT_END
+        " <= ?1 AND"
+        " NOT EXISTS (SELECT 1 FROM policy p WHERE p.domain = a.domain AND p.expires_at > ?1))",
+    [STORE_SQL_SWEEP_ATTEMPT] = "DELETE FROM attempt WHERE " ATTEMPT_END
+                                " <= ?1 AND"
+                                " NOT EXISTS (SELECT 1 FROM policy p WHERE p.domain = attempt.domain AND p.expires_at > ?1)",
+    [STORE_SQL_SWEEP_POLICY] = "DELETE FROM policy WHERE expires_at <= ?1",
+    [STORE_SQL_SWEEP_LEASE] = "DELETE FROM lease WHERE until_ms <= ?1",
+};
+
+enum mts_err store_statement(struct mts_store *store, enum store_sql which, sqlite3_stmt **statement) {
+  sqlite3_stmt *found = store->statements[which];
+  if (!found) {
+    int code = sqlite3_prepare_v3(store->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, &found, NULL);
+    /* Our tables are not there although the version says so. */
+    if (code == SQLITE_ERROR) code = SQLITE_CORRUPT;
+    if (code != SQLITE_OK) return store_fail(store, code, "reading its tables");
+    store->statements[which] = found;
+  }
+  *statement = found;
+  return MTS_OK;
+}
+
+enum mts_err store_step(struct mts_store *store, sqlite3_stmt *statement, const char *doing, bool *row) {
+  int code = sqlite3_step(statement);
+  if (code == SQLITE_ROW) {
+    *row = true;
+    return MTS_OK;
+  }
+  sqlite3_reset(statement);
+  sqlite3_clear_bindings(statement);
+  if (code != SQLITE_DONE) return store_fail(store, code, doing);
+  *row = false;
+  return MTS_OK;
+}
+
+enum mts_err store_run(struct mts_store *store, sqlite3_stmt *statement, const char *doing) {
+  bool row = true;
+  enum mts_err err = MTS_OK;
+  while (!err && row) err = store_step(store, statement, doing, &row);
+  return err;
+}
+
+static enum mts_err run_plain(struct mts_store *store, enum store_sql which, const char *doing) {
+  sqlite3_stmt *statement = NULL;
+  enum mts_err err = store_statement(store, which, &statement);
+  return err ? err : store_run(store, statement, doing);
+}
+
+enum mts_err store_write(struct mts_store *store, enum mts_err (*work)(struct mts_store *store, void *arg), void *arg,
+                         const char *doing) {
+  enum mts_err err = store_ready(store);
+  if (!err) err = run_plain(store, STORE_SQL_BEGIN, doing);
+  if (err) return err;
+  err = work(store, arg);
+  if (!err) err = run_plain(store, STORE_SQL_COMMIT, doing);
+  if (err && store->db && !sqlite3_get_autocommit(store->db)) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+  return err;
+}
+
+/* The text must live until the statement is reset. */
+void store_bind_text(sqlite3_stmt *statement, int column, const char *text) {
+  sqlite3_bind_text(statement, column, text, -1, SQLITE_STATIC);
+}
