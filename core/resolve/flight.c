@@ -70,8 +70,8 @@ static void release(struct flight *flight) {
 
 static void let_go(struct flight *flight) {
   unlink_flight(flight);
-  if (flight->job) net_of(flight)->ops->cancel(net_of(flight), &flight->job);
-  if (flight->renewal) net_of(flight)->ops->cancel(net_of(flight), &flight->renewal);
+  context_cancel(flight->m, &flight->job);
+  context_cancel(flight->m, &flight->renewal);
   if (flight->asking_addresses) addresses_cancel(&flight->addresses);
   if (flight->leased) cache_unlease(flight->m, flight->entry.domain, flight->owner);
 }
@@ -433,14 +433,6 @@ void flight_cancel_all(struct mts *m) {
     struct flight *flight = m->flights;
     let_go(flight);
     while (flight->waiters) flight_leave(flight->waiters);
-    release(flight);
-  }
-}
-
-void flight_forget_all(struct mts *m) {
-  while (m->flights) {
-    struct flight *flight = m->flights;
-    m->flights = flight->next;
     release(flight);
   }
 }

@@ -300,7 +300,7 @@ static void let_go(struct mts_lookup *lookup) {
   unlink_lookup(lookup);
   flight_leave(&lookup->waiter);
   hosts_cancel(&lookup->hosts);
-  if (lookup->deadline) lookup->m->net->ops->cancel(lookup->m->net, &lookup->deadline);
+  context_cancel(lookup->m, &lookup->deadline);
 }
 
 static void finish(struct mts_lookup *lookup) {
@@ -374,7 +374,6 @@ enum mts_err mts_lookup_start(struct mts *m, const char *destination, const stru
 
 void mts_lookup_cancel(struct mts_lookup **lookup) {
   if (!*lookup) return;
-  context_after_fork((*lookup)->m);
   let_go(*lookup);
   release(*lookup);
   *lookup = NULL;
@@ -384,15 +383,6 @@ void lookup_cancel_all(struct mts *m) {
   while (m->lookups) {
     struct mts_lookup *lookup = m->lookups;
     mts_lookup_cancel(&lookup);
-  }
-}
-
-void lookup_forget_all(struct mts *m) {
-  while (m->lookups) {
-    struct mts_lookup *lookup = m->lookups;
-    m->lookups = lookup->next;
-    hosts_forget(&lookup->hosts);
-    release(lookup);
   }
 }
 
