@@ -10,8 +10,6 @@
 #include "resolve/lookup.h"
 #include "resolve/probe.h"
 
-const char *mts_version(void) { return MTS_VERSION; }
-int mts_api(void) { return MTS_API; }
 
 static void read_settings(struct mts *m) {
   const struct mts_settings *s = m->settings;
