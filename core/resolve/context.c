@@ -10,7 +10,6 @@
 #include "resolve/lookup.h"
 #include "resolve/probe.h"
 
-
 static void read_settings(struct mts *m) {
   const struct mts_settings *s = m->settings;
   m->background = settings_bool(s, SETTING_background);

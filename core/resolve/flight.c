@@ -48,10 +48,11 @@ static int64_t mono(const struct flight *flight) { return mts_clock_mono_ms(&fli
 static int64_t now(const struct flight *flight) { return mts_clock_now_s(&flight->m->clock); }
 static struct mts_net *net_of(const struct flight *flight) { return flight->m->net; }
 
-#define NOTE(flight, what, err, ...)                                                                         \
-  do {                                                                                                       \
-    trace_add(&(flight)->trace, what, err, (flight)->base_ms, (flight)->step_ms, mono(flight), __VA_ARGS__); \
-    (flight)->step_ms = mono(flight);                                                                        \
+#define NOTE(flight, what, err, ...)                                                                    \
+  do {                                                                                                  \
+    int64_t note_ms = mono(flight);                                                                     \
+    trace_add(&(flight)->trace, what, err, (flight)->base_ms, (flight)->step_ms, note_ms, __VA_ARGS__); \
+    (flight)->step_ms = note_ms;                                                                        \
   } while (0)
 
 /* ---- beginning and end ---- */

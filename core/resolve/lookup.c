@@ -45,10 +45,11 @@ static void finish(struct mts_lookup *lookup);
 static int64_t mono(const struct mts_lookup *lookup) { return mts_clock_mono_ms(&lookup->m->clock); }
 static int64_t now(const struct mts_lookup *lookup) { return mts_clock_now_s(&lookup->m->clock); }
 
-#define NOTE(lookup, what, err, ...)                                                                         \
-  do {                                                                                                       \
-    trace_add(&(lookup)->trace, what, err, (lookup)->base_ms, (lookup)->step_ms, mono(lookup), __VA_ARGS__); \
-    (lookup)->step_ms = mono(lookup);                                                                        \
+#define NOTE(lookup, what, err, ...)                                                                    \
+  do {                                                                                                  \
+    int64_t note_ms = mono(lookup);                                                                     \
+    trace_add(&(lookup)->trace, what, err, (lookup)->base_ms, (lookup)->step_ms, note_ms, __VA_ARGS__); \
+    (lookup)->step_ms = note_ms;                                                                        \
   } while (0)
 
 /* ---- the live policy ---- */
