@@ -42,8 +42,10 @@ def of_tap(text):
            [case for verdict, case in found if verdict != "ok" and case not in left], left
 
 
-def cases(name, status, text):
+def cases(name, status, why, text):
     """Names: (passed, failed, skipped)."""
+    if status == "notrun" and not why.startswith("SKIP_"):
+        return [], [f"{name}: {why or 'not run'}"], []  # its program is missing
     if status in ("notrun", "disabled"):
         reason = REASON.search(text)
         return [], [], [name + (": " + reason.group(1) if reason else "")]
@@ -60,7 +62,9 @@ def main():
     passed, failed, skipped = [], [], []
     for case in xml.etree.ElementTree.parse(sys.argv[1]).getroot().iter("testcase"):
         out = case.find("system-out")
-        parts = cases(case.get("name"), case.get("status"), out.text or "" if out is not None else "")
+        skip = case.find("skipped")
+        why = skip.get("message", "") if skip is not None else ""
+        parts = cases(case.get("name"), case.get("status"), why, out.text or "" if out is not None else "")
         for total, part in zip((passed, failed, skipped), parts):
             total += part
     for name in failed:
