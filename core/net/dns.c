@@ -78,9 +78,10 @@ static void note_reply(struct dns_job *q, getdns_dict *response) {
   getdns_bindata *packet = NULL;
   q->dnssec = MTS_DNSSEC_UNKNOWN;
   if (q->pool->anchors) {
-    if (getdns_dict_get_int(response, "status", &status) == GETDNS_RETURN_GOOD && status == GETDNS_RESPSTATUS_ALL_BOGUS_ANSWERS)
+    if (getdns_dict_get_int(response, "status", &status) == GETDNS_RETURN_GOOD && status == GETDNS_RESPSTATUS_ALL_BOGUS_ANSWERS) {
       land(q, LANDED_BOGUS);
-    return;
+      return;
+    }
     if (getdns_dict_get_int(response, "/replies_tree/0/dnssec_status", &dnssec) == GETDNS_RETURN_GOOD) {
       if (dnssec == GETDNS_DNSSEC_BOGUS) {
         land(q, LANDED_BOGUS);
