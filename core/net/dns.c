@@ -17,16 +17,19 @@
 #define TRY_LEAST_MS 150
 #define TCP_MOST_MS 2500
 #define FAILED_FOR_MS 60000 /* a silent server goes to the end for so long */
+#define MAX_FLYING 100      /* tries at once, one socket each */
 #define RELOOK_MS 30000     /* at resolv.conf */
 
 struct dns {
   struct getdns_loop loop;
   struct dns_pool *pool;
+  unsigned flying;
+  struct dns_job *first_waiting, *last_waiting;
   int64_t looked_ms;
   struct timespec changed; /* of resolv.conf */
 };
 
-enum landing { LANDED_NOTHING, LANDED_REPLY, LANDED_BOGUS, LANDED_ERROR };
+enum landing { LANDED_NOTHING, LANDED_SLOT, LANDED_REPLY, LANDED_BOGUS, LANDED_ERROR };
 
 struct dns_job {
   struct mts_job job; /* first */
@@ -43,6 +46,10 @@ struct dns_job {
   getdns_context *tcp; /* owned: one per try */
   getdns_transaction_t id;
   bool flying, quiet;
+  bool slot;    /* counted in dns->flying */
+  bool waiting; /* for a slot; getdns's own queue keeps pointers to queries that were cancelled */
+  bool want_tcp;
+  struct dns_job *before, *behind;
   enum landing landed;
   struct mts_buf packet;
   enum mts_dnssec dnssec;
@@ -71,9 +78,10 @@ static void note_reply(struct dns_job *q, getdns_dict *response) {
   getdns_bindata *packet = NULL;
   q->dnssec = MTS_DNSSEC_UNKNOWN;
   if (q->pool->anchors) {
-    if (getdns_dict_get_int(response, "status", &status) == GETDNS_RETURN_GOOD && status == GETDNS_RESPSTATUS_ALL_BOGUS_ANSWERS)
+    if (getdns_dict_get_int(response, "status", &status) == GETDNS_RETURN_GOOD && status == GETDNS_RESPSTATUS_ALL_BOGUS_ANSWERS) {
       land(q, LANDED_BOGUS);
-    return;
+      return;
+    }
     if (getdns_dict_get_int(response, "/replies_tree/0/dnssec_status", &dnssec) == GETDNS_RETURN_GOOD) {
       if (dnssec == GETDNS_DNSSEC_BOGUS) {
         land(q, LANDED_BOGUS);
@@ -107,6 +115,39 @@ static void arrived(getdns_context *context, getdns_callback_type_t what, getdns
   getdns_dict_destroy(response);
 }
 
+static void unqueue(struct dns_job *q) {
+  struct dns *dns = q->job.world->dns;
+  if (!q->waiting) return;
+  *(q->before ? &q->before->behind : &dns->first_waiting) = q->behind;
+  *(q->behind ? &q->behind->before : &dns->last_waiting) = q->before;
+  q->before = q->behind = NULL;
+  q->waiting = false;
+}
+
+static void enqueue(struct dns_job *q) {
+  struct dns *dns = q->job.world->dns;
+  q->waiting = true;
+  q->before = dns->last_waiting;
+  *(q->before ? &q->before->behind : &dns->first_waiting) = q;
+  dns->last_waiting = q;
+}
+
+/* A slot that becomes free goes to who waited longest. */
+static void leave_slot(struct dns_job *q) {
+  struct dns *dns = q->job.world->dns;
+  struct dns_job *next = dns->first_waiting;
+  if (!q->slot) return;
+  q->slot = false;
+  if (!next) {
+    dns->flying--;
+    return;
+  }
+  unqueue(next);
+  next->slot = true;
+  next->landed = LANDED_SLOT;
+  event_active(next->event, EV_TIMEOUT, 0);
+}
+
 /* Never inside getdns: contexts are destroyed here. */
 static void stop_try(struct dns_job *q) {
   q->quiet = true;
@@ -115,6 +156,8 @@ static void stop_try(struct dns_job *q) {
   getdns_context_destroy(q->tcp);
   q->tcp = q->context = NULL;
   event_del(q->event);
+  unqueue(q);
+  leave_slot(q);
 }
 
 static void job_close(struct mts_job *job) {
@@ -155,10 +198,24 @@ static void remember(struct dns_job *q, enum mts_err err, const char *what) {
   mts_text_format(q->detail, sizeof q->detail, "%s: %s", server_of(q)->text, what);
 }
 
-static void start_try(struct dns_job *q, bool tcp) {
+/* The server that answered last comes first, those silent a moment ago come last. */
+static void make_order(struct dns_job *q) {
+  struct dns_pool *pool = q->pool;
+  size_t n = 0;
+  for (int failed = 0; failed < 2; failed++) {
+    for (size_t i = 0; i < pool->count; i++) {
+      size_t at = (pool->first + i) % pool->count;
+      int64_t when = pool->servers[at].failed_ms;
+      if ((when != 0 && now(q) - when < FAILED_FOR_MS) == (failed == 1)) q->order[n++] = (unsigned char)at;
+    }
+  }
+}
+
+static void launch(struct dns_job *q) {
+  bool tcp = q->want_tcp;
+  if (!q->detail[0] && !tcp) make_order(q); /* what was learnt while it waited */
   struct dns_server *server = server_of(q);
   enum mts_err err = MTS_OK;
-  stop_try(q);
   q->landed = LANDED_NOTHING;
   if (tcp) {
     err = dns_pool_context(q->pool, server, true, &q->tcp);
@@ -176,6 +233,27 @@ static void start_try(struct dns_job *q, bool tcp) {
   if (err != MTS_OK ||
       getdns_general(q->context, q->name, (uint16_t)q->type, q->pool->extensions, q, &q->id, arrived) != GETDNS_RETURN_GOOD)
     land(q, LANDED_ERROR);
+}
+
+static void set_timer(struct dns_job *q, int64_t ms) {
+  if (ms < 0) ms = 0;
+  struct timeval after = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+  event_add(q->event, &after);
+}
+
+static void start_try(struct dns_job *q, bool tcp) {
+  struct dns *dns = q->job.world->dns;
+  stop_try(q);
+  q->landed = LANDED_NOTHING;
+  q->want_tcp = tcp;
+  if (dns->flying >= MAX_FLYING) {
+    enqueue(q);
+    set_timer(q, q->deadline - now(q));
+    return;
+  }
+  dns->flying++;
+  q->slot = true;
+  launch(q);
 }
 
 static void next_server(struct dns_job *q) {
@@ -198,6 +276,11 @@ static void give_up_server(struct dns_job *q, enum mts_err err, const char *what
 }
 
 static void silent(struct dns_job *q) {
+  if (q->waiting) { /* too many others: no server is to blame */
+    if (!q->detail[0]) mts_text_format(q->detail, sizeof q->detail, "too many questions at once");
+    finish_badly(q);
+    return;
+  }
   server_of(q)->failed_ms = now(q);
   if (q->suspicious) {
     give_up_server(q, MTS_ERR_DNS_MALFORMED, "a wrong reply over UDP and none over TCP");
@@ -264,6 +347,9 @@ static void wakes(evutil_socket_t fd, short what, void *arg) {
   }
   q->landed = LANDED_NOTHING;
   switch (landed) {
+    case LANDED_SLOT:
+      launch(q);
+      return;
     case LANDED_REPLY:
       judge(q);
       return;
@@ -284,19 +370,6 @@ static void wakes(evutil_socket_t fd, short what, void *arg) {
     return;
   }
   give_up_server(q, MTS_ERR_DNS_NETWORK, tcp ? "a truncated reply over UDP and no TCP" : "cannot be reached");
-}
-
-/* The server that answered last comes first, those silent a moment ago come last. */
-static void make_order(struct dns_job *q) {
-  struct dns_pool *pool = q->pool;
-  size_t n = 0;
-  for (int failed = 0; failed < 2; failed++) {
-    for (size_t i = 0; i < pool->count; i++) {
-      size_t at = (pool->first + i) % pool->count;
-      int64_t when = pool->servers[at].failed_ms;
-      if ((when != 0 && now(q) - when < FAILED_FOR_MS) == (failed == 1)) q->order[n++] = (unsigned char)at;
-    }
-  }
 }
 
 static struct timespec resolv_conf_changed(void) {
@@ -355,7 +428,6 @@ enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype ty
   size_t tries = q->pool->count < 2 ? 4 : q->pool->count * 2;
   size_t each = deadline_ms / tries;
   q->try_ms = each > TRY_MOST_MS ? TRY_MOST_MS : each < TRY_LEAST_MS ? TRY_LEAST_MS : (uint32_t)each;
-  make_order(q);
   q->err = MTS_ERR_DNS_TIMEOUT;
   start_try(q, false);
   *job = &q->job;

@@ -10,7 +10,6 @@
 #include "base/buf.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
-#define OUTSTANDING 100          /* one socket per UDP query */
 #define UDP_PAYLOAD 1232         /* not fragmented anywhere */
 #define CONTEXT_TIMEOUT_MS 60000 /* never reached: our own timers are shorter */
 
@@ -172,7 +171,6 @@ enum mts_err dns_pool_context(struct dns_pool *pool, struct dns_server *server, 
   if (!bad) bad = getdns_context_set_namespaces(context, 1, &space);
   if (!bad) bad = getdns_context_set_append_name(context, GETDNS_APPEND_NAME_NEVER);
   if (!bad) bad = getdns_context_set_dns_transport_list(context, 1, &transport);
-  if (!bad) bad = getdns_context_set_limit_outstanding_queries(context, OUTSTANDING);
   if (!bad) bad = getdns_context_set_edns_maximum_udp_payload_size(context, UDP_PAYLOAD);
   if (!bad) bad = getdns_context_set_timeout(context, CONTEXT_TIMEOUT_MS);
   if (!bad && pool->anchors) bad = getdns_context_set_dnssec_trust_anchors(context, pool->anchors);
