@@ -46,7 +46,9 @@ enum mts_err certificate_expect(SSL *ssl, const struct mts_probe_request *reques
     if (err != MTS_OK) return err;
   }
   /* RFC 8461 4.2 and RFC 7672 8.1 want SNI. */
-  if (SSL_set_tlsext_host_name(ssl, request->host) != 1) return MTS_ERR_NO_MEMORY;
+  char host[MTS_NAME_SIZE]; /* the macro drops a const */
+  mts_text_format(host, sizeof host, "%s", request->host);
+  if (SSL_set_tlsext_host_name(ssl, host) != 1) return MTS_ERR_NO_MEMORY;
   *dane = usable > 0;
   return trust_expect_host(ssl, request->host);
 }

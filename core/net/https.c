@@ -33,6 +33,8 @@ struct https_job {
   struct mts_buf body;
   size_t header_bytes, header_lines;
   bool announced_too_long; /* by Content-Length */
+  bool delimited;          /* by Content-Length or chunks: else the end of TLS is the end of the body */
+  bool tls_closed;         /* by close_notify, not just by TCP */
   unsigned status;         /* of the newest status line */
   enum mts_err err;        /* why we broke the transfer off; MTS_OK: we did not */
   char why[120];
@@ -108,7 +110,7 @@ static void begin_answer(struct https_job *https) {
   curl_easy_getinfo(https->easy, CURLINFO_RESPONSE_CODE, &status);
   https->status = (unsigned)status;
   https->content_type[0] = https->location[0] = '\0';
-  https->announced_too_long = false;
+  https->announced_too_long = https->delimited = false;
 }
 
 static size_t take_header(char *bytes, size_t size, size_t count, void *arg) {
@@ -127,7 +129,10 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *arg) {
     if (!https->content_type[0]) mts_text_clean(https->content_type, sizeof https->content_type, value);
   } else if (header_is(line, "Content-Length", &value)) {
     uint64_t length; /* what is no number curl has refused already */
+    https->delimited = true;
     https->announced_too_long |= !mts_number_parse(value, https->body.limit, &length);
+  } else if (header_is(line, "Transfer-Encoding", &value)) {
+    https->delimited = true;
   } else if (header_is(line, "Location", &value)) {
     if (!https->location[0]) mts_text_clean(https->location, sizeof https->location, value);
   } else if (header_is(line, "Content-Encoding", &value) && value.n && https->status == 200 &&
@@ -148,14 +153,20 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *arg) {
   return break_too_long(https);
 }
 
+/* curl takes the end of TCP for the end of the body, so that anyone on the path could cut a policy short (RFC 8446 6.1). */
+static void note_alert(const SSL *ssl, int where, int value) {
+  struct https_job *https = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+  if (where == SSL_CB_READ_ALERT && (value & 0xff) == SSL_AD_CLOSE_NOTIFY) https->tls_closed = true;
+}
+
 static CURLcode set_trust(CURL *easy, void *context, void *arg) {
   (void)easy;
   struct https_job *https = arg;
   X509_STORE *store;
   if (trust_store(https->job.world, &store) != MTS_OK) return CURLE_SSL_CACERT_BADFILE;
   SSL_CTX_set1_cert_store(context, store);
-  /* curl sets this one to please old servers; a body may then be cut short by anyone on the path (RFC 8446 6.1). */
-  SSL_CTX_clear_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_CTX_set_app_data((SSL_CTX *)context, https);
+  SSL_CTX_set_info_callback(context, note_alert);
   return trust_expect_host_of(context, https->host) == MTS_OK ? CURLE_OK : CURLE_OUT_OF_MEMORY;
 }
 
@@ -188,7 +199,7 @@ static long number_of(const struct https_job *https, CURLINFO info) {
 /* curl has far too many codes to list: those not named here came after TLS was up. */
 static enum mts_err error_of(const struct https_job *https, CURLcode result) {
   if (https->err != MTS_OK) return https->err;
-  if (result == CURLE_OK) return https->status == 200 ? MTS_OK : MTS_ERR_HTTPS_PROTOCOL;
+  if (result == CURLE_OK) return https->status == 200 && (https->delimited || https->tls_closed) ? MTS_OK : MTS_ERR_HTTPS_PROTOCOL;
   if (result == CURLE_OUT_OF_MEMORY) return MTS_ERR_NO_MEMORY;
   if (result == CURLE_OPERATION_TIMEDOUT) return MTS_ERR_HTTPS_DEADLINE;
   if (result == CURLE_PEER_FAILED_VERIFICATION) return certificate_error(number_of(https, CURLINFO_SSL_VERIFYRESULT));
@@ -220,6 +231,7 @@ static void explain(const struct https_job *https, CURLcode result, struct mts_h
   if (!why[0] && result == CURLE_PEER_FAILED_VERIFICATION && verify != X509_V_OK) why = X509_verify_cert_error_string(verify);
   if (!why[0] && answer->err == MTS_ERR_HTTPS_CONNECT && os_error != 0 && !by_proxy(https)) why = strerror((int)os_error);
   if (!why[0] && answer->err == MTS_ERR_HTTPS_DEADLINE && https->status == 0) why = "no whole answer within the time allowed";
+  if (!why[0] && result == CURLE_OK) why = "the end of the body is missing: the connection was cut";
   if (!why[0]) why = https->curl_why[0] ? https->curl_why : curl_easy_strerror(result);
   mts_text_format(answer->detail, sizeof answer->detail, "%s, asked at %s", why, answer->address);
 }
