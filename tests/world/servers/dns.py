@@ -16,7 +16,7 @@ import time
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16, "AAAA": 28, "DS": 43, "DNSKEY": 48, "TLSA": 52}
 NAMES = {number: name for name, number in TYPES.items()}
 FAULTS = """silent servfail refused formerr garbage short wrong-id wrong-question truncated tc-hang no-answers not-a-response flood
-delay""".split()
+cname-servfail delay""".split()
 
 CONFIG = """
 server:
@@ -128,7 +128,7 @@ class Unbound:
         changed = []
         for zone in ("test.", "signed.test."):
             mine = [r for r in records if (r[0] + ".").endswith(".signed.test.") == (zone == "signed.test.")]
-            lines = [f"{name}. {ttl} IN {kind} {quote(data) if kind == 'TXT' else data}\n" for name, ttl, kind, data in mine]
+            lines = [f"{name}. {ttl} IN {kind} {data}\n" for name, ttl, kind, data in mine]
             text = HEAD.format(zone=zone, serial=0 if zone == "signed.test." else self.serial, negative=negative_ttl) + "".join(lines)
             if zone == "signed.test.":
                 if (text, bogus) == self.signed_text:
@@ -248,6 +248,10 @@ class Proxy:
         if fault in ("servfail", "refused", "formerr"):
             code = {"servfail": 2, "refused": 5, "formerr": 1}[fault]
             return [head[:3] + bytes([0x80 | code]) + one + question]
+        if fault == "cname-servfail":  # a chain whose end cannot be reached
+            target = b"\4gone\4test\0"
+            return [head[:3] + b"\x82" + struct.pack("!HHHH", 1, 1, 0, 0) + question + b"\xc0\x0c"
+                    + struct.pack("!HHIH", TYPES["CNAME"], 1, 300, len(target)) + target]
         if fault == "garbage":
             return [data[:2] + b"\x81\x80" + b"\xff" * 40]
         if fault == "short":

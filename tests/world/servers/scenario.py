@@ -15,8 +15,8 @@ import tomllib
 from .world import PROXY
 
 STEP_KEYS = """about at domain drop faults run processes set rules script expect expects trace trace_not exit count stdout stderr stderr_not
-store store_same faster slower within nameserver program_limit""".split()
-FILE_KEYS = ["title", "source", "domain", "faults", "set", "rules", "step"]
+store store_same faster slower within nameserver environment""".split()
+FILE_KEYS = ["title", "source", "cases", "domain", "faults", "set", "rules", "step"]
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31557600}
 
 
@@ -32,9 +32,36 @@ def seconds(text):
     return -total if m[1] == "-" else total
 
 
+def fill_in(value, case):
+    """"$word" stands for the case's value, of whatever type; within a longer text for its text."""
+    if isinstance(value, dict):
+        return {fill_in(key, case): fill_in(inside, case) for key, inside in value.items()}
+    if isinstance(value, list):
+        return [fill_in(inside, case) for inside in value]
+    if not isinstance(value, str):
+        return value
+    whole = re.fullmatch(r"\$(\w+)", value)
+    if whole and whole[1] in case:
+        return case[whole[1]]
+    return re.sub(r"\$(\w+)", lambda m: str(case.get(m[1], m[0])), value)
+
+
 def read(path):
+    """The scenarios of a file: one, or one per case."""
     with open(path, "rb") as source:
         data = tomllib.load(source)
+    scenarios = []
+    for case in data.pop("cases", [{}]):
+        for word in case:
+            if f"${word}" not in str(data):
+                raise Malformed(f"nothing uses ${word} of the cases")
+        scenarios.append(checked(fill_in(data, case)))
+        if case and re.search(r"'\$\w+'", str(scenarios[-1])):
+            raise Malformed(f"a $word is in no case: {scenarios[-1]['title']}")
+    return scenarios
+
+
+def checked(data):
     for key in set(data) - set(FILE_KEYS):
         raise Malformed(f"unknown key {key!r}; known are {', '.join(FILE_KEYS)}")
     for key in ("title", "source", "step"):
@@ -218,6 +245,7 @@ class Runner:
         if run[0] == "lookup":
             run += [option for option in ("--json", "--trace") if option not in run]
         environment = {key: value for key, value in os.environ.items() if key not in ("LD_PRELOAD",)}
+        environment |= step.get("environment", {})
         environment |= {"LC_ALL": "C.UTF-8", "NO_COLOR": "1", "HOME": self.world.folder, "XDG_STATE_HOME": self.world.folder + "/state"}
         if offset:
             environment |= {"LD_PRELOAD": ":".join(self.sanitizer + [self.faketime]), "FAKETIME": f"{offset:+d}s",

@@ -66,8 +66,8 @@ class World:
             negative.append(domain.get("negative_ttl", 30))
             for line in domain.get("records", []):
                 owner, ttl, kind, data = line.split(None, 3)
-                records.append((owner, int(ttl), kind, data.replace("SPKI", self.spki)))
-            bogus |= {(owner, kind) for kind, owner in (line.split() for line in domain.get("bogus", []))}
+                records.append((owner, int(ttl), kind, data.replace("SPKI", self.spki)))  # TXT: in quotes, string by string
+            bogus |= {tuple(reversed(line.split())) for line in domain.get("bogus", [])}
         self.unbound.load(records, max(negative), bogus)
         self.proxy.faults = {}
         for question, fault in (faults or {}).items():
@@ -76,7 +76,7 @@ class World:
 
     def tell_record(self, name, domain):
         texts = domain.get("txt", [f"v=STSv1; id={domain['id']};"] if "id" in domain else [])
-        return [(f"_mta-sts.{name}", domain.get("txt_ttl", 300), "TXT", text) for text in texts]
+        return [(f"_mta-sts.{name}", domain.get("txt_ttl", 300), "TXT", dns.quote(text)) for text in texts]
 
     def tell_policy(self, name, domain):
         if not {"https", "policy", "mode", "mx", "id"} & set(domain):
