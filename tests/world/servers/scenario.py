@@ -14,9 +14,10 @@ import tomllib
 
 from .world import PROXY
 
+ROOT = os.path.realpath(f"{os.path.dirname(__file__)}/../../..")
 STEP_KEYS = """about at domain drop faults run processes set rules script expect expects trace trace_not exit count stdout stderr stderr_not
 store store_same faster slower within nameserver environment""".split()
-FILE_KEYS = ["title", "source", "cases", "domain", "faults", "set", "rules", "step"]
+FILE_KEYS = ["title", "source", "cases", "domain", "faults", "set", "rules", "rules_file", "step"]
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31557600}
 
 
@@ -236,6 +237,9 @@ class Runner:
             words += ["--set", setting]
         for key, name in (("rules", "rules.lua"), ("script", "script.lua")):
             text = step.get(key, data.get(key))
+            if key == "rules" and "rules_file" in data:
+                with open(f"{ROOT}/{data['rules_file']}", encoding="utf-8") as source:
+                    text = source.read()
             if text:
                 with open(f"{self.world.folder}/{name}", "w", encoding="utf-8") as out:
                     out.write(text)
