@@ -15,6 +15,7 @@ import time
 
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16, "AAAA": 28, "DS": 43, "DNSKEY": 48, "TLSA": 52}
 NAMES = {number: name for name, number in TYPES.items()}
+PROXY_ADDRESS = "127.0.0.53"
 FAULTS = """silent servfail refused formerr garbage short wrong-id wrong-question truncated tc-hang no-answers not-a-response flood
 cname-servfail delay""".split()
 
@@ -91,8 +92,9 @@ class Unbound:
         self.key = subprocess.run(["ldns-keygen", "-a", "ECDSAP256SHA256", "-k", "signed.test."], cwd=folder, check=True,
                                   capture_output=True, text=True).stdout.strip()
         with open(f"{folder}/{self.key}.key", encoding="ascii") as key, open(f"{folder}/anchor", "w", encoding="ascii") as anchor:
-            self.anchor_line = key.read()
-            anchor.write(self.anchor_line)
+            # Without the comment and with a TTL: getdns reads zone files less freely than unbound.
+            owner, _, kind, data = key.read().split(";")[0].split(None, 3)
+            anchor.write(f"{owner} 3600 IN {kind} {data.strip()}\n")
         self.write([], 30, set())
         with open(f"{folder}/unbound.conf", "w", encoding="ascii") as out:
             out.write(CONFIG.format(d=folder))
@@ -173,7 +175,7 @@ class Unbound:
         found = []
         for line in self.log.readlines():
             m = re.search(r"info: (\S+) (\S+)\. (\S+) IN$", line.rstrip())
-            if m and m[1] != "127.0.0.53":
+            if m and m[1] != PROXY_ADDRESS:
                 found.append((m[2].lower(), m[3]))
         return found
 
@@ -192,10 +194,25 @@ def read_question(data):
     return ".".join(labels).lower(), NAMES.get(kind, str(kind)), at + 5
 
 
+def resolve(name, server="127.0.0.1"):
+    """The IPv4 address of a name; for the servers' own use (the one asked is not counted: it comes from 127.0.0.53)."""
+    question = b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")) + b"\0" + struct.pack("!HH", TYPES["A"], 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(2)
+        s.bind((PROXY_ADDRESS, 0))
+        s.connect((server, 53))
+        s.send(struct.pack("!HHHHHH", 1, 0x0100, 1, 0, 0, 0) + question)
+        answer = s.recv(4096)
+    at = answer.find(struct.pack("!HH", 1, 1), 12 + len(question))
+    if at < 0:
+        raise OSError(f"no address for {name}")
+    return ".".join(str(byte) for byte in answer[at + 10:at + 14])
+
+
 class Proxy:
     """Faults are told per (name, type); "*" stands for any name."""
 
-    def __init__(self, address="127.0.0.53", upstream="127.0.0.1"):
+    def __init__(self, address=PROXY_ADDRESS, upstream="127.0.0.1"):
         self.address, self.upstream = address, upstream
         self.faults, self.seen = {}, []
         proxy = self

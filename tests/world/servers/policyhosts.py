@@ -232,6 +232,52 @@ class Misbehaver:
         return seen
 
 
+class Tunnel:
+    """An HTTP proxy that only knows CONNECT."""
+
+    def __init__(self, address="192.0.2.3", port=3128):
+        self.seen_list = []
+        self.listener = socket.create_server((address, port))
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            connection, _ = self.listener.accept()
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        try:
+            request = b""
+            while b"\r\n\r\n" not in request:
+                request += connection.recv(4096) or b"\r\n\r\n"
+            verb, target, _ = request.split(b"\r\n")[0].decode("latin-1").split()
+            self.seen_list.append((verb, target))
+            host, port = target.rsplit(":", 1)
+            from .dns import resolve
+            with socket.create_connection((resolve(host), int(port)), timeout=5) as beyond:
+                connection.sendall(b"HTTP/1.1 200 go\r\n\r\n")
+                back = threading.Thread(target=self.pump, args=(beyond, connection), daemon=True)
+                back.start()
+                self.pump(connection, beyond)
+                back.join(5)
+        except (OSError, ValueError):
+            pass
+        finally:
+            connection.close()
+
+    def pump(self, source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def seen(self):
+        seen, self.seen_list = self.seen_list, []
+        return seen
+
+
 def full_listener(address, port):
     """A listener whose queue is full: to a client the address is silent, as behind a firewall that drops."""
     listener = socket.socket()

@@ -234,7 +234,7 @@ class Runner:
         if nameserver:
             words += ["--nameserver", nameserver]
         for setting in data.get("set", []) + step.get("set", []):
-            words += ["--set", setting]
+            words += ["--set", setting.replace("ANCHORS", f"{self.world.folder}/dns/anchor")]
         for key, name in (("rules", "rules.lua"), ("script", "script.lua")):
             text = step.get(key, data.get(key))
             if key == "rules" and "rules_file" in data:

@@ -7,7 +7,7 @@ import time
 
 from . import authority, dns, mailhosts, policyhosts
 
-PROXY = "127.0.0.53"
+PROXY = dns.PROXY_ADDRESS
 # Addresses of policy hosts that are no behaviour of a server.
 HTTPS_DOWN = "203.0.113.200"
 HTTPS_UNREACHABLE = "203.0.113.250"
@@ -32,6 +32,7 @@ class World:
         self.mail = mailhosts.MailHosts(folder)
         self.odd = policyhosts.Misbehaver(folder)
         self.nginx = policyhosts.Nginx(folder)
+        self.tunnel = policyhosts.Tunnel()
         self.spki = self.authority.spki()
         self.domains = {}
 
@@ -160,6 +161,8 @@ class World:
             add("requests", *([method.lower(), f"{method.lower()} {host}"] if uri == "/.well-known/mta-sts.txt" else ["other " + uri]))
             if "\nif-" in text.lower():
                 add("conditional")
+        for verb, target in self.tunnel.seen():
+            add(verb.lower(), f"{verb.lower()} {target}")
         for dialogue in self.mail.seen():
             add("smtp", f"smtp {dialogue['host']}")
             if dialogue["sni"] is not None:
