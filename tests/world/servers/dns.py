@@ -49,6 +49,12 @@ remote-control:
   control-interface: "{d}/unbound.control"
   control-use-cert: no
 auth-zone:
+  name: "."
+  zonefile: "{d}/root.zone.signed"
+  for-downstream: no
+  for-upstream: yes
+  fallback-enabled: no
+auth-zone:
   name: "test."
   zonefile: "{d}/test.zone"
   for-downstream: yes
@@ -66,6 +72,14 @@ HEAD = """$ORIGIN {zone}
 {zone} {negative} IN SOA ns.{zone} hostmaster.{zone} {serial} 3600 600 86400 {negative}
 {zone} 3600 IN NS ns.{zone}
 ns.{zone} 3600 IN A 127.0.0.1
+"""
+
+# Signed, and test. is delegated without a DS: that it is unsigned can be proven.
+ROOT = """$ORIGIN .
+. 3600 IN SOA ns.test. hostmaster.test. 1 3600 600 86400 30
+. 3600 IN NS ns.test.
+test. 3600 IN NS ns.test.
+ns.test. 3600 IN A 127.0.0.1
 """
 
 
@@ -89,12 +103,11 @@ class Unbound:
         self.folder = folder
         self.serial = 0
         self.signed_text = None
-        self.key = subprocess.run(["ldns-keygen", "-a", "ECDSAP256SHA256", "-k", "signed.test."], cwd=folder, check=True,
-                                  capture_output=True, text=True).stdout.strip()
-        with open(f"{folder}/{self.key}.key", encoding="ascii") as key, open(f"{folder}/anchor", "w", encoding="ascii") as anchor:
-            # Without the comment and with a TTL: getdns reads zone files less freely than unbound.
-            owner, _, kind, data = key.read().split(";")[0].split(None, 3)
-            anchor.write(f"{owner} 3600 IN {kind} {data.strip()}\n")
+        with open(f"{folder}/root.zone", "w", encoding="ascii") as out:
+            out.write(ROOT)
+        open(f"{folder}/anchor", "w").close()
+        self.root_key, self.key = self.new_key("."), self.new_key("signed.test.")
+        self.sign_zone("root.zone", "root.zone.signed", self.root_key)
         self.write([], 30, set())
         with open(f"{folder}/unbound.conf", "w", encoding="ascii") as out:
             out.write(CONFIG.format(d=folder))
@@ -143,11 +156,21 @@ class Unbound:
             changed.append(zone)
         return changed
 
+    def new_key(self, zone):
+        key = subprocess.run(["ldns-keygen", "-a", "ECDSAP256SHA256", "-k", zone], cwd=self.folder, check=True, capture_output=True,
+                             text=True).stdout.strip()
+        with open(f"{self.folder}/{key}.key", encoding="ascii") as source, open(f"{self.folder}/anchor", "a", encoding="ascii") as anchor:
+            owner, _, kind, data = source.read().split(";")[0].split(None, 3)
+            anchor.write(f"{owner} 3600 IN {kind} {data.strip()}\n")
+        return key
+
+    def sign_zone(self, source, target, key):
+        stamp = [time.strftime("%Y%m%d%H%M%S", time.gmtime(time.time() + days * 86400)) for days in (-2, 400)]
+        subprocess.run(["ldns-signzone", "-i", stamp[0], "-e", stamp[1], "-f", target, source, key], cwd=self.folder, check=True,
+                       capture_output=True)
+
     def sign(self, bogus):
-        day = 86400
-        stamp = [time.strftime("%Y%m%d%H%M%S", time.gmtime(time.time() + d * day)) for d in (-2, 400)]
-        subprocess.run(["ldns-signzone", "-i", stamp[0], "-e", stamp[1], "-f", "signed.test.zone.unspoilt", "signed.test.zone", self.key],
-                       cwd=self.folder, check=True, capture_output=True)
+        self.sign_zone("signed.test.zone", "signed.test.zone.unspoilt", self.key)
         with open(f"{self.folder}/signed.test.zone.unspoilt", encoding="ascii") as source:
             lines = source.readlines()
         for name, kind in bogus:
