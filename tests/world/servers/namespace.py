@@ -11,7 +11,8 @@ import subprocess
 import sys
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
-MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
+MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
+MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
 SKIP = 77  # SKIP_RETURN_CODE of ctest
 
@@ -30,6 +31,10 @@ def check(result, what):
 def mount(source, target, kind=None, flags=0, data=None):
     text = [part.encode() if part is not None else None for part in (source, target, kind)]
     check(libc.mount(text[0], text[1], text[2], ctypes.c_ulong(flags), data.encode() if data else None), f"mount on {target}")
+
+
+def unmount(target):
+    check(libc.umount2(target.encode(), MNT_DETACH), f"umount {target}")
 
 
 def unshare():

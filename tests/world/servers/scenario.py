@@ -7,11 +7,11 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import time
 import tomllib
 
+from . import namespace
 from .world import PROXY
 
 ROOT = os.path.realpath(f"{os.path.dirname(__file__)}/../../..")
@@ -160,12 +160,12 @@ class Store:
     def fresh(self, size="64m"):
         self.clear()
         os.makedirs(self.folder, exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", self.folder], check=True)
+        namespace.mount("tmpfs", self.folder, "tmpfs", data=f"size={size},mode=0755")
         self.mounted = True
 
     def clear(self):
         if self.mounted:
-            subprocess.run(["umount", "-l", self.folder], check=True)
+            namespace.unmount(self.folder)
         self.mounted, self.capped, self.path = False, False, f"{self.folder}/mtasts.db"
 
     def act(self, what):
@@ -186,9 +186,9 @@ class Store:
             self.capped = True
             os.chmod(self.path, 0)
         elif what == "read-only":
-            subprocess.run(["mount", "-o", "remount,ro", self.folder], check=True)
+            namespace.mount("tmpfs", self.folder, "tmpfs", namespace.MS_REMOUNT | namespace.MS_RDONLY)
         elif what == "full":
-            subprocess.run(["mount", "-o", "remount,size=256k", self.folder], check=True)
+            namespace.mount("tmpfs", self.folder, "tmpfs", namespace.MS_REMOUNT, "size=256k")
             try:
                 with open(f"{self.folder}/filler", "wb", buffering=0) as out:
                     while True:

@@ -5,7 +5,7 @@ import os
 from .scenario import faketime_library
 
 NEEDED = {"/usr/sbin/unbound": "unbound", "/usr/sbin/nginx": "nginx-light", "/usr/bin/ldns-signzone": "ldnsutils",
-          "/usr/bin/openssl": "openssl", "/usr/sbin/ip": "iproute2", "/usr/bin/setpriv": "util-linux", "/usr/bin/mount": "mount"}
+          "/usr/bin/openssl": "openssl", "/usr/sbin/ip": "iproute2", "/usr/bin/setpriv": "util-linux"}
 
 
 def missing():
