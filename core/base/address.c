@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: ISC
+ * IP addresses: text, and which are public. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/name.h"
+
+bool mts_address_parse(struct mts_span text, struct mts_address *address) {
+  char copy[MTS_ADDRESS_SIZE];
+  if (text.n == 0 || text.n >= sizeof copy || memchr(text.p, '\0', text.n)) return false;
+  memcpy(copy, text.p, text.n);
+  copy[text.n] = '\0';
+  struct mts_address a = {.family = strchr(copy, ':') ? AF_INET6 : AF_INET};
+  if (inet_pton(a.family, copy, a.bytes) != 1) return false;
+  *address = a;
+  return true;
+}
+
+void mts_address_format(const struct mts_address *address, char text[MTS_ADDRESS_SIZE]) {
+  text[0] = '\0';
+  if (address->family == AF_INET || address->family == AF_INET6) inet_ntop(address->family, address->bytes, text, MTS_ADDRESS_SIZE);
+}
+
+struct prefix {
+  unsigned char bytes[16];
+  unsigned bits;
+};
+
+static bool in_prefix(const unsigned char *bytes, const struct prefix *prefix) {
+  unsigned whole = prefix->bits / 8, rest = prefix->bits % 8;
+  if (memcmp(bytes, prefix->bytes, whole) != 0) return false;
+  return rest == 0 || ((bytes[whole] ^ prefix->bytes[whole]) >> (8 - rest)) == 0;
+}
+
+/* The IANA special-purpose registry for IPv4 (RFC 6890), and multicast. */
+static bool is_public_4(const unsigned char *bytes) {
+  static const struct prefix closed[] = {
+      {{0}, 8},
+      {{10}, 8},
+      {{100, 64}, 10},
+      {{127}, 8},
+      {{169, 254}, 16},
+      {{172, 16}, 12},
+      {{192, 0, 0}, 24},
+      {{192, 0, 2}, 24},
+      {{192, 88, 99}, 24},
+      {{192, 168}, 16},
+      {{198, 18}, 15},
+      {{198, 51, 100}, 24},
+      {{203, 0, 113}, 24},
+      {{224}, 4},
+      {{240}, 4},
+  };
+  for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
+    if (in_prefix(bytes, &closed[i])) return false;
+  return true;
+}
+
+static bool is_public_6(const unsigned char *bytes) {
+  static const struct prefix global = {{0x20}, 3};
+  static const struct prefix closed[] = {
+      {{0x20, 0x01, 0x00}, 23},       /* IETF protocols, Teredo, ORCHID */
+      {{0x20, 0x01, 0x0d, 0xb8}, 32}, /* documentation */
+      {{0x3f, 0xff, 0x00}, 20},       /* documentation */
+  };
+  static const struct prefix mapped = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96};
+  static const struct prefix nat64 = {{0x00, 0x64, 0xff, 0x9b}, 96}; /* RFC 6052 */
+  static const struct prefix six_to_four = {{0x20, 0x02}, 16};       /* RFC 3056 */
+  if (in_prefix(bytes, &mapped) || in_prefix(bytes, &nat64)) return is_public_4(bytes + 12);
+  if (in_prefix(bytes, &six_to_four)) return is_public_4(bytes + 2);
+  if (!in_prefix(bytes, &global)) return false;
+  for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
+    if (in_prefix(bytes, &closed[i])) return false;
+  return true;
+}
+
+bool mts_address_is_public(const struct mts_address *address) {
+  if (address->family == AF_INET) return is_public_4(address->bytes);
+  return address->family == AF_INET6 && is_public_6(address->bytes);
+}
