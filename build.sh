@@ -13,7 +13,7 @@ declare -A packages=(
   [build]="gcc libc6-dev cmake ninja-build pkgconf ca-certificates
     libgetdns-dev libcurl4-openssl-dev libssl-dev libevent-dev libsqlite3-dev libidn2-dev libjansson-dev zlib1g-dev libedit-dev
     lua5.4 liblua5.4-dev lua-argparse"
-  [test]="libcmocka-dev lua-busted python3 openssl ldnsutils unbound nginx-light iproute2 mount util-linux"
+  [test]="libcmocka-dev lua-busted python3 openssl ldnsutils faketime unbound nginx-light iproute2 mount util-linux"
   [lint]="clang libclang-rt-dev clang-tidy clang-format cppcheck lua-check shellcheck mandoc valgrind"
 )
 # The same for pkg-config, where there is no apt.
@@ -34,7 +34,7 @@ usage() {
   cat <<'HELP'
 Usage: ./build.sh [VERB]
 
-  build             install what is missing (Debian, Ubuntu: asks apt) and build; the default. Leaves build/mtasts
+  build             install missing packages (with apt) and build; the default. Leaves build/mtasts
   demo              a mail domain with MTA-STS on this machine only, and what mtasts says about it
   test [PATTERN]    build and run the tests, or those whose name contains the pattern (a regular expression)
     --sanitize        with the address and undefined behaviour sanitizers, in build-asan/
@@ -90,12 +90,12 @@ apt_install() {
       nginx-light) services+=(nginx) ;;
     esac
   done
-  say "These packages are missing and will now be installed with apt-get:"
+  say "mtasts is built and tested with what Debian has. These packages are not installed yet:"
   say "  $*"
-  if [[ $(id -u) -ne 0 ]]; then
-    have sudo || fail "installing packages needs root and there is no sudo. As root: apt-get install $*"
-    say "(sudo may ask for your password)"
+  if [[ $(id -u) -ne 0 ]] && ! have sudo; then
+    fail "installing them needs root, and there is no sudo. As root: apt-get install --no-install-recommends $*"
   fi
+  say "apt-get installs them now$([[ $(id -u) -eq 0 ]] || printf ' (sudo may ask for your password)'). Services among them are not started."
   hold_services
   as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null ||
     say "build.sh: apt-get update failed; going on with what apt knows already"
@@ -305,8 +305,8 @@ main() {
     build | demo | test | install | bench | fuzz | lint | clean | env) "verb_$verb" "$@" ;;
     help | -h | --help) usage ;;
     *)
-      usage >&2
-      fail "unknown verb: $verb"
+      say "build.sh: unknown verb: $verb (./build.sh help lists them)"
+      exit 64
       ;;
   esac
 }

@@ -60,13 +60,14 @@ static const struct told *told_of(const struct mts_fake *fake, enum subject subj
   return topic ? topic->told : NULL;
 }
 
-/* Hosts that are told get an address of TEST-NET-1 (RFC 5737), used only as long as DNS is told nothing of theirs. */
+/* Hosts that are told get an address, used only as long as DNS is told nothing of theirs. Addresses for documentation (RFC 5737) are
+ * not public, so a policy host there would be refused; 192.31.196.0/24 is public and nobody's host (AS112, RFC 7535). */
 static enum mts_err give_address(struct mts_fake *fake, const char *host) {
   struct topic *topic = topics_get(&fake->topics, ABOUT_DNS, MTS_RR_A, host);
   if (!topic) return MTS_ERR_NO_MEMORY;
   if (topic->address.family == AF_INET) return MTS_OK;
   unsigned last = fake->addresses++ % 254 + 1;
-  topic->address = (struct mts_address){.family = AF_INET, .bytes = {192, 0, 2, (unsigned char)last}};
+  topic->address = (struct mts_address){.family = AF_INET, .bytes = {192, 31, 196, (unsigned char)last}};
   return MTS_OK;
 }
 

@@ -25,7 +25,7 @@ enum mts_err mts_fake_dns(struct mts_fake *fake, const char *name, enum mts_rrty
 /* What is asked of name is answered by target, whatever is told of name itself; target "" ends that. */
 enum mts_err mts_fake_cname(struct mts_fake *fake, const char *name, const char *target);
 /* What the policy host answers. err: MTS_OK with status and body, or HTTPS_*; the status, the media type (NULL: no such header) and the
- * size are judged as the real world does. Gives the host an address of 192.0.2.0/24 if DNS was told none. */
+ * size are judged as the real world does. Gives the host a public address if DNS was told none. */
 enum mts_err mts_fake_https(struct mts_fake *fake, const char *host, enum mts_err err, unsigned status, const char *content_type,
                             struct mts_span body, uint32_t delay_ms);
 /* What a probe of the mail host gives: MTS_OK or the failure. Gives the host an address likewise. */

@@ -5,8 +5,8 @@
 
 #include "net/world.h"
 
-enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done, void *arg,
-                       struct mts_job **job);
+enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
+                       void *arg, struct mts_job **job);
 void dns_close(struct dns **dns);
 
 #endif

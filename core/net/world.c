@@ -99,19 +99,22 @@ static void wake(evutil_socket_t fd, short what, void *arg) {
   (void)arg;
 }
 
+static bool busy(const struct world *world) { return world->jobs.next != &world->jobs; }
+
 static bool turn(struct mts_net *net, int max_wait_ms) {
   struct world *world = world_of(net);
-  if (world->jobs.next == &world->jobs) return false;
+  if (!busy(world)) return false;
   if (max_wait_ms == 0) {
     event_base_loop(world->base, EVLOOP_NONBLOCK);
   } else if (max_wait_ms < 0) {
     event_base_loop(world->base, EVLOOP_ONCE);
   } else {
     struct timeval wait = {.tv_sec = max_wait_ms / 1000, .tv_usec = (suseconds_t)(max_wait_ms % 1000) * 1000};
-    event_base_once(world->base, -1, EV_TIMEOUT, wake, NULL, &wait);
+    evtimer_add(world->wake, &wait);
     event_base_loop(world->base, EVLOOP_ONCE);
+    evtimer_del(world->wake);
   }
-  return true;
+  return busy(world);
 }
 
 static void release(struct world *world) {
@@ -130,12 +133,13 @@ static void world_free(struct mts_net *net) {
   https_close(&world->https);
   dns_close(&world->dns);
   trust_close(&world->trust);
+  event_free(world->wake);
   if (world->own_base) event_base_free(world->base);
   release(world);
 }
 
-/* In a forked child sockets and epoll are shared with the parent: freeing them there would speak to the outside or take events from the
- * parent, so they are left behind. */
+/* In a forked child sockets and epoll are shared with the parent: freeing them there would speak to the outside or take events from
+ * the parent, so they are left behind. */
 static void world_forget(struct mts_net *net) { (void)net; }
 
 static const struct mts_net_ops real_ops = {
@@ -170,7 +174,9 @@ enum mts_err mts_net_open_1(const struct mts_net_config *config, const struct mt
   world->jobs.next = world->jobs.previous = &world->jobs;
   world->own_base = config->event_base == NULL;
   world->base = owned ? (world->own_base ? event_base_new() : config->event_base) : NULL;
-  if (!world->base) {
+  world->wake = world->base ? evtimer_new(world->base, wake, NULL) : NULL;
+  if (!world->wake) {
+    if (world->own_base && world->base) event_base_free(world->base);
     release(world);
     return MTS_ERR_NO_MEMORY;
   }

@@ -64,7 +64,5 @@ enum mts_err addresses_start(struct mts *m, const char *host, void (*done)(void 
 }
 
 void addresses_cancel(struct addresses *addresses) {
-  for (int i = 0; i < 2; i++) {
-    if (addresses->jobs[i]) addresses->m->net->ops->cancel(addresses->m->net, &addresses->jobs[i]);
-  }
+  for (int i = 0; i < 2; i++) context_cancel(addresses->m, &addresses->jobs[i]);
 }

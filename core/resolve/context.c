@@ -10,9 +10,6 @@
 #include "resolve/lookup.h"
 #include "resolve/probe.h"
 
-const char *mts_version(void) { return MTS_VERSION; }
-int mts_api(void) { return MTS_API; }
-
 static void read_settings(struct mts *m) {
   const struct mts_settings *s = m->settings;
   m->background = settings_bool(s, SETTING_background);
@@ -95,6 +92,11 @@ enum mts_err context_net(struct mts *m) {
   return module_open(&config, &m->clock, m->log, &m->net);
 }
 
+void context_cancel(struct mts *m, struct mts_job **job) {
+  if (*job && m->net) m->net->ops->cancel(m->net, job);
+  *job = NULL;
+}
+
 void context_after_fork(struct mts *m) {
   if (getpid() == m->pid) return;
   m->pid = getpid();
@@ -103,10 +105,10 @@ void context_after_fork(struct mts *m) {
     m->net->ops->forget(m->net);
     m->net = NULL;
   }
-  lookup_forget_all(m);
-  probe_forget_all(m);
-  flight_forget_all(m);
   if (m->store) mts_store_forget(&m->store);
+  lookup_cancel_all(m);
+  probe_cancel_all(m);
+  flight_cancel_all(m);
 }
 
 bool mts_turn(struct mts *m, int max_wait_ms) {

@@ -45,6 +45,8 @@ struct mts {
 void mts_lend_net(struct mts *m, struct mts_net *net);
 /* Loads the network module if there is none. Error: NET_MODULE. */
 enum mts_err context_net(struct mts *m);
+/* Ends a job if it is one; nothing when its world was left to the parent of a fork. */
+void context_cancel(struct mts *m, struct mts_job **job);
 /* After fork, in the child: lets go of what belongs to the parent. Cheap when nothing happened. */
 void context_after_fork(struct mts *m);
 

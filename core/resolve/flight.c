@@ -48,10 +48,11 @@ static int64_t mono(const struct flight *flight) { return mts_clock_mono_ms(&fli
 static int64_t now(const struct flight *flight) { return mts_clock_now_s(&flight->m->clock); }
 static struct mts_net *net_of(const struct flight *flight) { return flight->m->net; }
 
-#define NOTE(flight, what, err, ...)                                                                         \
-  do {                                                                                                       \
-    trace_add(&(flight)->trace, what, err, (flight)->base_ms, (flight)->step_ms, mono(flight), __VA_ARGS__); \
-    (flight)->step_ms = mono(flight);                                                                        \
+#define NOTE(flight, what, err, ...)                                                                    \
+  do {                                                                                                  \
+    int64_t note_ms = mono(flight);                                                                     \
+    trace_add(&(flight)->trace, what, err, (flight)->base_ms, (flight)->step_ms, note_ms, __VA_ARGS__); \
+    (flight)->step_ms = note_ms;                                                                        \
   } while (0)
 
 /* ---- beginning and end ---- */
@@ -70,8 +71,8 @@ static void release(struct flight *flight) {
 
 static void let_go(struct flight *flight) {
   unlink_flight(flight);
-  if (flight->job) net_of(flight)->ops->cancel(net_of(flight), &flight->job);
-  if (flight->renewal) net_of(flight)->ops->cancel(net_of(flight), &flight->renewal);
+  context_cancel(flight->m, &flight->job);
+  context_cancel(flight->m, &flight->renewal);
   if (flight->asking_addresses) addresses_cancel(&flight->addresses);
   if (flight->leased) cache_unlease(flight->m, flight->entry.domain, flight->owner);
 }
@@ -433,14 +434,6 @@ void flight_cancel_all(struct mts *m) {
     struct flight *flight = m->flights;
     let_go(flight);
     while (flight->waiters) flight_leave(flight->waiters);
-    release(flight);
-  }
-}
-
-void flight_forget_all(struct mts *m) {
-  while (m->flights) {
-    struct flight *flight = m->flights;
-    m->flights = flight->next;
     release(flight);
   }
 }

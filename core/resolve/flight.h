@@ -35,6 +35,5 @@ void flight_leave(struct flight_waiter *waiter);
 void flight_note_overdue(struct flight_waiter *waiter, struct mts_entry *entry);
 
 void flight_cancel_all(struct mts *m);
-void flight_forget_all(struct mts *m); /* after fork: frees memory only */
 
 #endif

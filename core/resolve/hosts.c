@@ -294,18 +294,12 @@ enum mts_err hosts_start(struct mts *m, struct mts_answer *answer, bool probe_th
 void hosts_cancel(struct hosts_walk **walk) {
   struct hosts_walk *it = *walk;
   if (!it) return;
-  struct mts_net *net = it->m->net;
-  if (it->job) net->ops->cancel(net, &it->job);
+  context_cancel(it->m, &it->job);
   for (size_t i = 0; i < it->count; i++) {
     if (it->each[i].asking_addresses) addresses_cancel(&it->each[i].addresses);
-    if (it->each[i].job) net->ops->cancel(net, &it->each[i].job);
+    context_cancel(it->m, &it->each[i].job);
   }
   release(it);
-  *walk = NULL;
-}
-
-void hosts_forget(struct hosts_walk **walk) {
-  if (*walk) release(*walk);
   *walk = NULL;
 }
 

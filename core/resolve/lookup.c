@@ -45,10 +45,11 @@ static void finish(struct mts_lookup *lookup);
 static int64_t mono(const struct mts_lookup *lookup) { return mts_clock_mono_ms(&lookup->m->clock); }
 static int64_t now(const struct mts_lookup *lookup) { return mts_clock_now_s(&lookup->m->clock); }
 
-#define NOTE(lookup, what, err, ...)                                                                         \
-  do {                                                                                                       \
-    trace_add(&(lookup)->trace, what, err, (lookup)->base_ms, (lookup)->step_ms, mono(lookup), __VA_ARGS__); \
-    (lookup)->step_ms = mono(lookup);                                                                        \
+#define NOTE(lookup, what, err, ...)                                                                    \
+  do {                                                                                                  \
+    int64_t note_ms = mono(lookup);                                                                     \
+    trace_add(&(lookup)->trace, what, err, (lookup)->base_ms, (lookup)->step_ms, note_ms, __VA_ARGS__); \
+    (lookup)->step_ms = note_ms;                                                                        \
   } while (0)
 
 /* ---- the live policy ---- */
@@ -300,7 +301,7 @@ static void let_go(struct mts_lookup *lookup) {
   unlink_lookup(lookup);
   flight_leave(&lookup->waiter);
   hosts_cancel(&lookup->hosts);
-  if (lookup->deadline) lookup->m->net->ops->cancel(lookup->m->net, &lookup->deadline);
+  context_cancel(lookup->m, &lookup->deadline);
 }
 
 static void finish(struct mts_lookup *lookup) {
@@ -374,7 +375,6 @@ enum mts_err mts_lookup_start(struct mts *m, const char *destination, const stru
 
 void mts_lookup_cancel(struct mts_lookup **lookup) {
   if (!*lookup) return;
-  context_after_fork((*lookup)->m);
   let_go(*lookup);
   release(*lookup);
   *lookup = NULL;
@@ -384,15 +384,6 @@ void lookup_cancel_all(struct mts *m) {
   while (m->lookups) {
     struct mts_lookup *lookup = m->lookups;
     mts_lookup_cancel(&lookup);
-  }
-}
-
-void lookup_forget_all(struct mts *m) {
-  while (m->lookups) {
-    struct mts_lookup *lookup = m->lookups;
-    m->lookups = lookup->next;
-    hosts_forget(&lookup->hosts);
-    release(lookup);
   }
 }
 

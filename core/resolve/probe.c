@@ -87,7 +87,7 @@ void mts_probe_cancel(struct mts_probe **probe) {
   struct mts_probe *it = *probe;
   if (!it) return;
   if (it->asking_addresses) addresses_cancel(&it->addresses);
-  if (it->job) it->m->net->ops->cancel(it->m->net, &it->job);
+  context_cancel(it->m, &it->job);
   unlink_probe(it);
   free(it);
   *probe = NULL;
@@ -97,13 +97,5 @@ void probe_cancel_all(struct mts *m) {
   while (m->probes) {
     struct mts_probe *probe = m->probes;
     mts_probe_cancel(&probe);
-  }
-}
-
-void probe_forget_all(struct mts *m) {
-  while (m->probes) {
-    struct mts_probe *probe = m->probes;
-    m->probes = probe->next;
-    free(probe);
   }
 }

@@ -6,6 +6,5 @@
 #include "resolve/context.h"
 
 void probe_cancel_all(struct mts *m);
-void probe_forget_all(struct mts *m); /* after fork: frees memory only */
 
 #endif

@@ -22,7 +22,7 @@ ROOMS = {
 # header -> files that may include it
 LIBRARIES = {
     "getdns/*": ["core/net/dns*", "core/net/getdns_loop.*"],
-    "curl/*": ["core/net/https*"],
+    "curl/*": ["core/net/https*", "core/net/multi*"],
     "openssl/*": ["core/net/starttls*", "core/net/trust*", "core/net/https*", "core/net/cert*"],
     "event2/*": ["core/net/*", "filters/*"],
     "sqlite3.h": ["core/store/*"],

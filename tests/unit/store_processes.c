@@ -289,7 +289,12 @@ static void a_child_has_locks_of_its_own(void **state) {
     assert_int_equal(pipe(go), 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
-    if (pid == 0) _exit(parent_of_user(t, forget, ready[1], go[0]));
+    if (pid == 0) {
+      close(ready[0]);
+      close(go[1]); /* so that nobody waits for a test that has ended */
+      _exit(parent_of_user(t, forget, ready[1], go[0]));
+    }
+    close(go[0]);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
     close(ready[1]);
@@ -306,7 +311,6 @@ static void a_child_has_locks_of_its_own(void **state) {
     mts_store_close(&store);
     assert_true(tools_is_sound(t->path));
     close(ready[0]);
-    close(go[0]);
     close(go[1]);
   }
 }

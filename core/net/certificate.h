@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC
+ * The facts of a mail host's certificate, and the verdict on it. */
+#ifndef MTASTS_NET_CERTIFICATE_H
+#define MTASTS_NET_CERTIFICATE_H
+
+#include <openssl/ssl.h>
+
+#include "net.h"
+
+/* Prepares a connection before its handshake: SNI, the name expected and, if any of the TLSA records can be used for SMTP (RFC
+ * 7672 3.1), DANE. *dane says so; without a usable record the trusted certificates decide. */
+enum mts_err certificate_expect(SSL *ssl, const struct mts_probe_request *request, bool *dane);
+/* After a handshake that succeeded: fills protocol, cipher and the certificate's facts, err and detail. */
+void certificate_judge(SSL *ssl, bool dane, struct mts_tls *tls);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: ISC */
+#include "net/dns_pool.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+
+#define RESOLV_CONF "/etc/resolv.conf"
+#define UDP_PAYLOAD 1232         /* not fragmented anywhere */
+#define CONTEXT_TIMEOUT_MS 60000 /* never reached: our own timers are shorter */
+
+/* "192.0.2.1", "192.0.2.1:53", "2001:db8::1", "[2001:db8::1]:53". */
+static bool server_parse(struct mts_span text, struct dns_server *server) {
+  struct mts_span host = text;
+  struct mts_span port = {"53", 2};
+  if (text.n && text.p[0] == '[') {
+    const char *close = memchr(text.p, ']', text.n);
+    if (!close) return false;
+    host = (struct mts_span){text.p + 1, (size_t)(close - text.p) - 1};
+    size_t rest = text.n - host.n - 2;
+    if (rest && close[1] != ':') return false;
+    if (rest) port = (struct mts_span){close + 2, rest - 1};
+  } else {
+    const char *colon = memchr(text.p, ':', text.n);
+    if (colon && !memchr(colon + 1, ':', text.n - (size_t)(colon - text.p) - 1)) {
+      host.n = (size_t)(colon - text.p);
+      port = (struct mts_span){colon + 1, text.n - host.n - 1};
+    }
+  }
+  uint64_t number;
+  char shown[MTS_ADDRESS_SIZE];
+  if (!mts_address_parse(host, &server->address) || !mts_number_parse(port, 65535, &number) || number == 0) return false;
+  server->port = (uint16_t)number;
+  mts_address_format(&server->address, shown);
+  mts_text_format(server->text, sizeof server->text, server->address.family == AF_INET6 ? "[%s]:%u" : "%s:%u", shown,
+                  (unsigned)server->port);
+  return true;
+}
+
+static enum mts_err servers_from_setting(struct world *world, struct dns_pool *pool) {
+  const char *p = world->config.nameservers;
+  for (;;) {
+    p += strspn(p, " \t,");
+    size_t n = strcspn(p, " \t,");
+    if (n == 0) return MTS_OK;
+    if (pool->count == DNS_MAX_SERVERS) {
+      mts_log_write(world->config.log, MTS_LOG_WARNING, NULL, "nameservers: only the first %d are used", DNS_MAX_SERVERS);
+      return MTS_OK;
+    }
+    if (!server_parse((struct mts_span){p, n}, &pool->servers[pool->count])) {
+      mts_log_write(world->config.log, MTS_LOG_ERROR, NULL,
+                    "nameservers: \"%.*s\" is not an address; write 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53", (int)n, p);
+      return MTS_ERR_SETTING;
+    }
+    pool->count++;
+    p += n;
+  }
+}
+
+/* resolv.conf(5): "nameserver ADDRESS"; with none, the local machine. Addresses with a zone are passed over. */
+static void servers_from_system(struct dns_pool *pool) {
+  FILE *file = fopen(RESOLV_CONF, "re");
+  char line[512];
+  while (file && pool->count < DNS_MAX_SERVERS && fgets(line, sizeof line, file)) {
+    if (strncmp(line, "nameserver", 10) != 0 || (line[10] != ' ' && line[10] != '\t')) continue;
+    const char *p = line + 10 + strspn(line + 10, " \t");
+    struct mts_address address;
+    struct mts_span text = {p, strcspn(p, " \t\r\n#;")};
+    if (mts_address_parse(text, &address) && server_parse(text, &pool->servers[pool->count])) pool->count++;
+  }
+  if (file) fclose(file);
+  if (pool->count == 0 && server_parse(mts_span_of("127.0.0.1"), &pool->servers[0])) pool->count = 1;
+}
+
+static bool is_loopback(const struct mts_address *address) {
+  static const unsigned char one[16] = {[15] = 1};
+  return address->family == AF_INET ? address->bytes[0] == 127 : !memcmp(address->bytes, one, sizeof one);
+}
+
+/* Without anchors of ours getdns would fetch some from the internet and write into ~/.getdns. */
+static void read_anchors(struct world *world, struct dns_pool *pool) {
+  static const char *const places[] = {"/usr/share/dns/root.key", "/etc/unbound/root.key", "/var/lib/unbound/root.key"};
+  const char *set = world->config.trust_anchors;
+  for (size_t i = 0; i < (*set ? 1 : sizeof places / sizeof *places) && !pool->anchors; i++) {
+    FILE *file = fopen(*set ? set : places[i], "re");
+    size_t count = 0;
+    if (!file) continue;
+    if (getdns_fp2rr_list(file, &pool->anchors, ".", 3600) != GETDNS_RETURN_GOOD) pool->anchors = NULL;
+    fclose(file);
+    if (pool->anchors && (getdns_list_get_length(pool->anchors, &count) != GETDNS_RETURN_GOOD || count == 0)) {
+      getdns_list_destroy(pool->anchors);
+      pool->anchors = NULL;
+    }
+  }
+  if (!pool->anchors)
+    mts_log_write(world->config.log, MTS_LOG_ERROR, NULL,
+                  "DNSSEC: no trust anchors in %s; answers are not validated. Install dns-root-data or set trust_anchors",
+                  *set ? set : "/usr/share/dns/root.key");
+}
+
+static enum mts_err set_dnssec(struct world *world, struct dns_pool *pool) {
+  pool->extensions = getdns_dict_create();
+  if (!pool->extensions) return MTS_ERR_NO_MEMORY;
+  bool local = true;
+  for (size_t i = 0; i < pool->count; i++) local &= is_loopback(&pool->servers[i].address);
+  pool->ad = world->config.dnssec == MTS_NET_DNSSEC_AD || (world->config.dnssec == MTS_NET_DNSSEC_AUTO && local);
+  if (world->config.dnssec == MTS_NET_DNSSEC_VALIDATE) read_anchors(world, pool);
+  getdns_return_t bad = GETDNS_RETURN_GOOD;
+  if (pool->ad) bad = getdns_dict_set_int(pool->extensions, "/header/ad", 1);
+  if (pool->anchors) bad = getdns_dict_set_int(pool->extensions, "dnssec", GETDNS_EXTENSION_TRUE);
+  return bad == GETDNS_RETURN_GOOD ? MTS_OK : MTS_ERR_NO_MEMORY;
+}
+
+enum mts_err dns_pool_new(struct world *world, struct getdns_loop *loop, struct dns_pool **result) {
+  struct dns_pool *pool = calloc(1, sizeof *pool);
+  if (!pool) return MTS_ERR_NO_MEMORY;
+  pool->refs = 1;
+  pool->loop = loop;
+  enum mts_err err = servers_from_setting(world, pool);
+  if (err == MTS_OK && pool->count == 0) servers_from_system(pool);
+  if (err == MTS_OK) err = set_dnssec(world, pool);
+  if (err != MTS_OK) {
+    dns_pool_release(&pool);
+    return err;
+  }
+  *result = pool;
+  return MTS_OK;
+}
+
+void dns_pool_release(struct dns_pool **pool_at) {
+  struct dns_pool *pool = *pool_at;
+  *pool_at = NULL;
+  if (!pool || --pool->refs) return;
+  for (size_t i = 0; i < pool->count; i++) getdns_context_destroy(pool->servers[i].udp);
+  getdns_list_destroy(pool->anchors);
+  getdns_dict_destroy(pool->extensions);
+  free(pool);
+}
+
+static getdns_return_t set_upstream(getdns_context *context, const struct dns_server *server) {
+  unsigned char bytes[16];
+  memcpy(bytes, server->address.bytes, sizeof bytes);
+  bool v4 = server->address.family == AF_INET;
+  char type4[] = "IPv4", type6[] = "IPv6";
+  getdns_bindata type = {4, (uint8_t *)(v4 ? type4 : type6)};
+  getdns_bindata data = {v4 ? 4 : 16, bytes};
+  getdns_dict *upstream = getdns_dict_create();
+  getdns_list *list = getdns_list_create();
+  getdns_return_t bad = upstream && list ? GETDNS_RETURN_GOOD : GETDNS_RETURN_MEMORY_ERROR;
+  if (!bad) bad = getdns_dict_set_bindata(upstream, "address_type", &type);
+  if (!bad) bad = getdns_dict_set_bindata(upstream, "address_data", &data);
+  if (!bad) bad = getdns_dict_set_int(upstream, "port", server->port);
+  if (!bad) bad = getdns_list_set_dict(list, 0, upstream);
+  if (!bad) bad = getdns_context_set_upstream_recursive_servers(context, list);
+  getdns_dict_destroy(upstream);
+  getdns_list_destroy(list);
+  return bad;
+}
+
+enum mts_err dns_pool_context(struct dns_pool *pool, struct dns_server *server, bool tcp, getdns_context **result) {
+  getdns_context *context = NULL;
+  getdns_namespace_t space = GETDNS_NAMESPACE_DNS;
+  getdns_transport_list_t transport = tcp ? GETDNS_TRANSPORT_TCP : GETDNS_TRANSPORT_UDP;
+  getdns_return_t bad = getdns_context_create(&context, 0);
+  if (bad) return MTS_ERR_NO_MEMORY;
+  bad = getdns_context_set_resolution_type(context, GETDNS_RESOLUTION_STUB);
+  if (!bad) bad = getdns_context_set_namespaces(context, 1, &space);
+  if (!bad) bad = getdns_context_set_append_name(context, GETDNS_APPEND_NAME_NEVER);
+  if (!bad) bad = getdns_context_set_dns_transport_list(context, 1, &transport);
+  if (!bad) bad = getdns_context_set_edns_maximum_udp_payload_size(context, UDP_PAYLOAD);
+  if (!bad) bad = getdns_context_set_timeout(context, CONTEXT_TIMEOUT_MS);
+  if (!bad && pool->anchors) bad = getdns_context_set_dnssec_trust_anchors(context, pool->anchors);
+  if (!bad) bad = set_upstream(context, server);
+  if (!bad) bad = getdns_context_set_eventloop(context, &pool->loop->ext);
+  if (bad) {
+    getdns_context_destroy(context);
+    return MTS_ERR_INTERNAL;
+  }
+  *result = context;
+  return MTS_OK;
+}

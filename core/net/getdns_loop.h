@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: ISC
+ * getdns on our libevent base. Debian's own adapters export no symbols. */
+#ifndef MTASTS_NET_GETDNS_LOOP_H
+#define MTASTS_NET_GETDNS_LOOP_H
+
+#include <event2/event.h>
+#include <getdns/getdns_extra.h>
+
+struct loop_event;
+struct getdns_loop {
+  getdns_eventloop ext; /* first: getdns hands it back */
+  struct event_base *base;
+  struct loop_event *events;
+};
+void getdns_loop_init(struct getdns_loop *loop, struct event_base *base);
+void getdns_loop_end(struct getdns_loop *loop); /* after the last context is gone */
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: ISC
+ * STARTTLS probes (RFC 3207, RFC 8461 4.2, RFC 7672), against servers.py. */
+#include "harness.h"
+
+static struct {
+  int calls;
+  struct mts_tls tls;
+} got;
+
+static void keep(void *arg, const struct mts_tls *tls) {
+  (void)arg;
+  got.calls++;
+  got.tls = *tls;
+}
+
+static struct mts_probe_request request_of(const char *server, const char *host) {
+  return (struct mts_probe_request){
+      .host = host, .port = port_of(server), .address_count = 1, .addresses = &loopback, .deadline_ms = 5000};
+}
+
+static void run(struct mts_net *net, const struct mts_probe_request *request, enum mts_err err) {
+  memset(&got, 0, sizeof got);
+  struct mts_job *job = NULL;
+  assert_int_equal(net->ops->probe(net, request, keep, NULL, &job), MTS_OK);
+  assert_int_equal(got.calls, 0);
+  while (net->ops->turn(net, -1)) {
+  }
+  assert_int_equal(got.calls, 1);
+  if (got.tls.err != err)
+    fail_msg("%s: %s (%s), not %s", request->host, mts_err_name(got.tls.err), got.tls.detail, mts_err_name(err));
+  if (err != MTS_OK) assert_true(got.tls.detail[0] != '\0');
+}
+
+static void expect(const char *server, const char *host, enum mts_err err) {
+  struct mts_net *net = open_world(NULL, "");
+  struct mts_probe_request request = request_of(server, host);
+  print_message("%s %s\n", server, host);
+  run(net, &request, err);
+  close_world(net);
+}
+
+static void a_good_host_and_its_facts(void **state) {
+  (void)state;
+  expect("smtp", "good.example.com", MTS_OK);
+  assert_string_equal(got.tls.protocol, "TLSv1.3");
+  assert_string_equal(got.tls.subject, "CN=good");
+  assert_string_equal(got.tls.issuer, "CN=Test CA");
+  assert_string_equal(got.tls.names, "good.example.com 127.example.com");
+  assert_string_equal(got.tls.banner, "220 mx.example.com ESMTP");
+  assert_string_equal(got.tls.address, "127.0.0.1");
+  assert_int_equal(strlen(got.tls.fingerprint), 64);
+  int64_t now = (int64_t)time(NULL);
+  assert_true(got.tls.not_before < now - 80000 && got.tls.not_before > now - 90000);
+  assert_true(got.tls.not_after > now + 29 * 86400 && got.tls.not_after < now + 31 * 86400);
+  expect("smtp", "many.example.com", MTS_OK);
+  assert_string_equal(got.tls.names + strlen(got.tls.names) - 4, " ...");
+  expect("smtp-pieces", "good.example.com", MTS_OK);
+  expect("smtp-quits", "good.example.com", MTS_ERR_SMTP_PROTOCOL); /* that server tells how many said QUIT */
+  assert_string_not_equal(got.tls.banner, "220 0");
+}
+
+static void the_certificate_must_be_for_the_host(void **state) {
+  (void)state;
+  expect("smtp", "selfsigned.example.com", MTS_ERR_CERT_UNTRUSTED);
+  expect("smtp", "other.example.com", MTS_ERR_CERT_NAME);
+  expect("smtp", "cnonly.example.com", MTS_ERR_CERT_NAME);
+  expect("smtp", "partial.example.com", MTS_ERR_CERT_NAME);
+  expect("smtp", "wild.sub.example.com", MTS_ERR_CERT_NAME);
+  expect("smtp", "expired.example.com", MTS_ERR_CERT_EXPIRED);
+  assert_string_equal(got.tls.names, "expired.example.com"); /* facts come with failures too */
+  expect("smtp", "future.example.com", MTS_ERR_CERT_INVALID);
+  expect("smtp", "expiredother.example.com", MTS_ERR_CERT_NAME); /* OpenSSL looks at the name first */
+  expect("smtp", "wild.example.com", MTS_OK);
+}
+
+static void each_misbehaviour_has_its_name(void **state) {
+  (void)state;
+  static const struct {
+    const char *server;
+    enum mts_err err;
+  } rows[] = {
+      {"smtp-554", MTS_ERR_SMTP_PROTOCOL},
+      {"smtp-no-starttls", MTS_ERR_STARTTLS_MISSING},
+      {"smtp-ehlo-502", MTS_ERR_STARTTLS_MISSING},
+      {"smtp-ehlo-421", MTS_ERR_SMTP_PROTOCOL},
+      {"smtp-454", MTS_ERR_STARTTLS_REFUSED},
+      {"smtp-inject", MTS_ERR_STARTTLS_INJECTION},
+      {"smtp-twice", MTS_ERR_SMTP_PROTOCOL},
+      {"smtp-close-ehlo", MTS_ERR_SMTP_PROTOCOL},
+      {"smtp-close-tls", MTS_ERR_TLS_HANDSHAKE},
+      {"smtp-reset-tls", MTS_ERR_TLS_HANDSHAKE},
+      {"smtp-garbage-tls", MTS_ERR_TLS_HANDSHAKE},
+      {"smtp-alert", MTS_ERR_TLS_HANDSHAKE},
+      {"smtp-old", MTS_ERR_TLS_HANDSHAKE},
+      {"smtp-nul", MTS_ERR_SMTP_PROTOCOL},
+      {"smtp-http", MTS_ERR_SMTP_PROTOCOL},
+      {"smtp-codes", MTS_ERR_SMTP_PROTOCOL},
+      {"smtp-long", MTS_ERR_SMTP_PROTOCOL},
+      {"smtp-flood", MTS_ERR_SMTP_PROTOCOL},
+      {"close", MTS_ERR_SMTP_PROTOCOL},
+      {"reset", MTS_ERR_SMTP_PROTOCOL},
+      {"garbage", MTS_ERR_SMTP_PROTOCOL},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) expect(rows[i].server, "good.example.com", rows[i].err);
+}
+
+static void the_deadline_is_total(void **state) {
+  (void)state;
+  struct mts_net *net = open_world(NULL, "");
+  const char *servers[] = {"mute", "smtp-drip", "smtp-mute-tls"};
+  for (size_t i = 0; i < 3; i++) {
+    struct mts_probe_request request = request_of(servers[i], "good.example.com");
+    request.deadline_ms = 500;
+    int64_t began = mts_clock_mono_ms(&mts_clock_real);
+    run(net, &request, MTS_ERR_SMTP_TIMEOUT);
+    int64_t took = mts_clock_mono_ms(&mts_clock_real) - began;
+    assert_true(took >= 450 && took < 2000);
+  }
+  close_world(net);
+}
+
+static void the_next_address_after_a_refusal(void **state) {
+  (void)state;
+  struct mts_net *net = open_world(NULL, "");
+  struct mts_address both[] = {nobody, loopback};
+  struct mts_probe_request request = request_of("smtp", "good.example.com");
+  request.addresses = both;
+  request.address_count = 2;
+  run(net, &request, MTS_OK);
+  request.address_count = 1;
+  run(net, &request, MTS_ERR_SMTP_CONNECT);
+  assert_string_equal(got.tls.address, "127.9.9.9");
+  close_world(net);
+}
+
+static void dane(const char *host, uint8_t usage, const X509 *x, bool altered, enum mts_err err) {
+  unsigned char digest[32];
+  unsigned n = 0;
+  assert_int_equal(X509_digest(x, EVP_sha256(), digest, &n), 1);
+  if (altered) digest[0] ^= 1;
+  struct mts_rr_tlsa tlsa = {.usage = usage, .selector = 0, .matching = 1, .data = {(const char *)digest, 32}};
+  struct mts_net *net = open_world(NULL, "");
+  struct mts_probe_request request = request_of("smtp", host);
+  request.tlsa = &tlsa;
+  request.tlsa_count = 1;
+  run(net, &request, err);
+  close_world(net);
+}
+
+static void dane_as_rfc_7672(void **state) {
+  (void)state;
+  X509 *own = read_leaf("selfsigned"), *expired = read_leaf("expiredother"), *good = read_leaf("good");
+  dane("selfsigned.example.com", 3, own, false, MTS_OK);
+  dane("selfsigned.example.com", 3, own, true, MTS_ERR_TLSA_INVALID);
+  dane("expiredother.example.com", 3, expired, false, MTS_OK); /* 3.1.1: neither name nor dates */
+  dane("good.example.com", 2, ca, false, MTS_OK);
+  dane("good.example.com", 3, good, true, MTS_ERR_TLSA_INVALID); /* trusted certificates do not rescue it */
+  dane("other.example.com", 2, ca, false, MTS_ERR_TLSA_INVALID); /* 3.1.2: the name counts */
+  dane("expired.example.com", 2, ca, false, MTS_ERR_TLSA_INVALID);
+  dane("selfsigned.example.com", 1, own, false, MTS_ERR_CERT_UNTRUSTED); /* 3.1.3: unusable, as if absent */
+  X509_free(own), X509_free(expired), X509_free(good);
+}
+
+#define MANY 200
+static struct mts_job *jobs[MANY];
+static struct mts_net *shared;
+static int good_calls;
+
+static void cancels_the_next(void *arg, const struct mts_tls *tls) {
+  size_t i = *(const size_t *)arg;
+  jobs[i] = NULL;
+  good_calls += tls->err == MTS_OK;
+  if (i + 1 < MANY) shared->ops->cancel(shared, &jobs[i + 1]);
+}
+
+static void many_at_once_cancelled_and_left_pending(void **state) {
+  (void)state;
+  static size_t indexes[MANY];
+  shared = open_world(NULL, "");
+  for (int round = 0; round < 2; round++) {
+    struct mts_probe_request request = request_of("smtp", "good.example.com");
+    request.deadline_ms = 20000;
+    for (size_t i = 0; i < MANY; i++) {
+      indexes[i] = i;
+      assert_int_equal(shared->ops->probe(shared, &request, cancels_the_next, &indexes[i], &jobs[i]), MTS_OK);
+    }
+    for (int turns = 0; round == 1 && turns < 40; turns++) shared->ops->turn(shared, 1);
+    while (round == 0 && shared->ops->turn(shared, -1)) {
+    }
+    if (round == 0) assert_true(good_calls >= MANY / 2);
+  }
+  close_world(shared);
+}
+
+static void cost(void **state) {
+  (void)state;
+  if (!getenv("MTASTS_TEST_COST")) skip();
+  struct mts_net *net = open_world(NULL, "");
+  struct mts_probe_request request = request_of("smtp", "good.example.com");
+  run(net, &request, MTS_OK);
+  clock_t began = clock();
+  for (int i = 0; i < 300; i++) run(net, &request, MTS_OK);
+  print_message("a probe: %.2f ms of CPU\n", (double)(clock() - began) * 1000 / CLOCKS_PER_SEC / 300);
+  close_world(net);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_good_host_and_its_facts),
+      cmocka_unit_test(the_certificate_must_be_for_the_host),
+      cmocka_unit_test(each_misbehaviour_has_its_name),
+      cmocka_unit_test(the_deadline_is_total),
+      cmocka_unit_test(the_next_address_after_a_refusal),
+      cmocka_unit_test(dane_as_rfc_7672),
+      cmocka_unit_test(many_at_once_cancelled_and_left_pending),
+      cmocka_unit_test(cost),
+  };
+  return cmocka_run_group_tests(tests, start_servers, stop_servers);
+}
