@@ -177,6 +177,7 @@ static int l_lookup(lua_State *L) {
     opts.no_rules = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
     lua_pop(L, 1);
   }
+  if (env->current && env->current->in_rule) opts.no_rules = true;
   lua_settop(L, 1);
   if (strlen(domain) != length) return fail(L, MTS_ERR_NAME_SYNTAX, NULL, "a zero byte has no place in a name");
   env_outside(L, env);

@@ -27,6 +27,7 @@ static int make_rule(lua_State *L) {
   push_answer(L, question->so_far);
   struct task *task = task_new(L, question->env, 2);
   task->rule_of = question->op;
+  task->in_rule = true;
   question->op->rule = task;
   return 0;
 }

@@ -31,6 +31,7 @@ struct env {
   struct op *ops;            /* under way */
   struct task *first, *last; /* in line */
   struct op *starting;
+  struct task *current; /* that runs */
   int in_core;
   bool has_rules;
 };
@@ -61,6 +62,7 @@ struct task {
   lua_State *co;
   struct task *next;
   bool queued, started, waits, ok;
+  bool in_rule; /* a rule's, or started by one: its lookups ask no rules, or they would never end */
   struct op *rule_of;
 };
 

@@ -74,7 +74,7 @@ void task_ready(struct task *task) {
 
 struct task *task_new(lua_State *L, struct env *env, int n) {
   struct task *task = lua_newuserdatauv(L, sizeof *task, 1);
-  *task = (struct task){.env = env};
+  *task = (struct task){.env = env, .in_rule = env->current && env->current->in_rule};
   luaL_setmetatable(L, TASK_NAME);
   task->co = lua_newthread(L);
   lua_pushvalue(L, -1);
@@ -134,7 +134,10 @@ static void task_run(lua_State *L, struct task *task) {
   int count = task->started ? 0 : lua_gettop(co) - 1;
   task->started = true;
   task->waits = false;
+  struct task *outer = task->env->current;
+  task->env->current = task;
   int status = lua_resume(co, L, count, &count);
+  task->env->current = outer;
   if (status == LUA_YIELD) {
     lua_pop(co, count);
     if (!task->waits) task_kill(L, task, "coroutine.yield has nobody to yield to here: only mtasts functions may wait");
