@@ -2,6 +2,7 @@
  * The environment of a Lua state: settings and context. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/nearest.h"
@@ -223,5 +224,15 @@ static int l_nearest(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg context_functions[] = {
-    {"configure", l_configure}, {"settings", l_settings}, {"now", l_now}, {"log", l_log}, {"nearest", l_nearest}, {NULL, NULL}};
+static int l_stdout_is_terminal(lua_State *L) {
+  lua_pushboolean(L, isatty(STDOUT_FILENO));
+  return 1;
+}
+
+const luaL_Reg context_functions[] = {{"configure", l_configure},
+                                      {"settings", l_settings},
+                                      {"now", l_now},
+                                      {"log", l_log},
+                                      {"nearest", l_nearest},
+                                      {"stdout_is_terminal", l_stdout_is_terminal},
+                                      {NULL, NULL}};

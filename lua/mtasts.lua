@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: ISC
--- The module 'mtasts': MTA-STS (RFC 8461) for Lua. mtasts/api.lua documents every function.
+-- The module 'mtasts': MTA-STS (RFC 8461) for Lua. Results are values or nil, err; wrong arguments raise.
 
 local core = require 'mtasts.core'
 
