@@ -36,13 +36,13 @@ end
 
 -- Lines of at most width bytes, further ones indented.
 function text.wrap(words, indent, width)
-  local lines, line = {}, ''
+  local lines, line = {}, words:match '^%s*'
   for word in words:gmatch '%S+' do
-    if line ~= '' and #line + 1 + #word > width then
+    if line:find '%S' and #line + 1 + #word > width then
       lines[#lines + 1] = line
       line = indent .. word
     else
-      line = line == '' and word or (line:find '%S' and line .. ' ' .. word or line .. word)
+      line = line:find '%S' and line .. ' ' .. word or line .. word
     end
   end
   lines[#lines + 1] = line

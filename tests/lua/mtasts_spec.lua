@@ -9,6 +9,7 @@ local function told()
     now = '2026-01-01T00:00:00Z',
     dns = { ['_mta-sts.a.test TXT'] = { 'v=STSv1; id=1;', ttl = 300 }, ['a.test MX'] = { '10 mx1.a.test', '20 mx2.a.test' } },
     https = { ['mta-sts.a.test'] = POLICY },
+    smtp = { ['mx1.a.test'] = 'ok', ['mx2.a.test'] = 'ok' },
   }
 end
 
