@@ -1,5 +1,4 @@
--- SPDX-License-Identifier: ISC
 std = 'lua54'
-max_line_length = 132
-exclude_files = { 'build', 'build-*' }
-files['tests'] = { std = '+busted' }
+max_line_length = 140
+files['tests/lua/*.lua'] = { std = 'lua54+busted' }
+files['lua/mtasts/run.lua'] = { globals = { 'arg' } }

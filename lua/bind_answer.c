@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: ISC
+ * Lookups and their answers. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "env.h"
+#include "net.h"
+
+static const char *const guards[] = {
+    [MTS_GUARD_NONE] = "none", [MTS_GUARD_STS] = "sts", [MTS_GUARD_DANE] = "dane", [MTS_GUARD_UNKNOWN] = "unknown"};
+static const char *const dnssecs[] = {
+    [MTS_DNSSEC_UNKNOWN] = "unknown", [MTS_DNSSEC_INSECURE] = "insecure", [MTS_DNSSEC_SECURE] = "secure"};
+static const char *const froms[] = {[MTS_FROM_NOTHING] = "nothing",
+                                    [MTS_FROM_MEMORY] = "memory",
+                                    [MTS_FROM_STORE] = "store",
+                                    [MTS_FROM_NETWORK] = "network",
+                                    [MTS_FROM_RULE] = "rule"};
+
+/* Where DANE guards: all hosts, some, none; unknown as long as one is. */
+static const char *dane_of(const struct mts_answer *answer) {
+  size_t guarded = 0;
+  if (!answer->hosts_known) return "unknown";
+  for (size_t i = 0; i < answer->host_count; i++) {
+    if (answer->hosts[i].guard == MTS_GUARD_UNKNOWN) return "unknown";
+    if (answer->hosts[i].guard == MTS_GUARD_DANE) guarded++;
+  }
+  return guarded == 0 ? "none" : guarded == answer->host_count ? "all" : "some";
+}
+
+static void push_host(lua_State *L, const struct mts_host *host) {
+  lua_createtable(L, 0, 8);
+  set_text(L, "name", host->name);
+  set_number(L, "preference", host->preference);
+  set_flag(L, "permitted", host->permitted);
+  set_text(L, "guard", guards[host->guard]);
+  set_text(L, "dnssec", dnssecs[host->dnssec]);
+  lua_createtable(L, (int)host->address_count, 0);
+  for (size_t i = 0; i < host->address_count; i++) {
+    lua_pushstring(L, host->addresses[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  read_only(L, "mtasts.addresses");
+  lua_setfield(L, -2, "addresses");
+  if (host->err) {
+    push_error(L, host->err, host->name, host->tls && host->tls->err == host->err ? host->tls->detail : NULL);
+    read_only(L, "mtasts.error");
+    lua_setfield(L, -2, "error");
+  }
+  if (host->tls) {
+    push_tls(L, host->tls);
+    lua_setfield(L, -2, "tls");
+  }
+  read_only(L, "mtasts.host");
+}
+
+static void push_trace(lua_State *L, const struct mts_answer *answer) {
+  lua_createtable(L, (int)answer->step_count, 0);
+  for (size_t i = 0; i < answer->step_count; i++) {
+    const struct mts_step *step = &answer->trace[i];
+    lua_createtable(L, 0, 5);
+    set_text(L, "what", step->what);
+    set_text(L, "outcome", step->outcome);
+    if (step->err) set_text(L, "code", mts_err_name(step->err));
+    set_number(L, "at_ms", step->at_ms);
+    set_number(L, "ms", step->ms);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  read_only(L, "mtasts.trace");
+}
+
+void push_answer(lua_State *L, const struct mts_answer *answer) {
+  luaL_checkstack(L, 16, NULL);
+  lua_createtable(L, 0, 24);
+  set_text(L, "domain", answer->domain);
+  set_flag(L, "smarthost", answer->smarthost);
+  set_text(L, "action", mts_action_name(answer->action));
+  if (answer->policy || answer->from == MTS_FROM_RULE) set_text(L, "mode", mts_mode_name(answer->mode));
+  set_text(L, "id", answer->id);
+  set_text(L, "from", froms[answer->from]);
+  if (answer->policy)
+    push_policy_fields(L, answer->policy);
+  else
+    lua_newtable(L);
+  read_only(L, "mtasts.patterns");
+  lua_setfield(L, -2, "patterns");
+  set_time(L, "fetched_at", answer->fetched_at);
+  set_time(L, "expires_at", answer->expires_at);
+  set_time(L, "checked_at", answer->checked_at);
+  if (answer->refresh_error.err) {
+    push_error(L, answer->refresh_error.err, answer->domain, answer->refresh_error.detail);
+    set_time(L, "at", answer->refresh_error.at);
+    read_only(L, "mtasts.error");
+    lua_setfield(L, -2, "refresh_error");
+  }
+  set_text(L, "reason", answer->reason);
+  set_time(L, "exception_until", answer->exception_until);
+  set_text(L, "dnssec", dnssecs[answer->dnssec]);
+  set_text(L, "dane", dane_of(answer));
+  set_flag(L, "hosts_known", answer->hosts_known);
+  if (answer->hosts_err) {
+    push_error(L, answer->hosts_err, answer->domain, NULL);
+    read_only(L, "mtasts.error");
+    lua_setfield(L, -2, "hosts_error");
+  }
+  lua_createtable(L, (int)answer->host_count, 0);
+  for (size_t i = 0; i < answer->host_count; i++) {
+    push_host(L, &answer->hosts[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  read_only(L, "mtasts.hosts");
+  lua_setfield(L, -2, "hosts");
+  push_trace(L, answer);
+  lua_setfield(L, -2, "trace");
+  read_only(L, "mtasts.answer");
+}
+
+/* ---- lookup ---- */
+
+static void looked_up(void *arg, enum mts_err err, struct mts_answer *answer) {
+  struct op *op = arg;
+  op->err = err;
+  op->answer = answer;
+  op_done(op);
+}
+
+static int lookup_k(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  struct op *op = (struct op *)context; /* the waitable is its first member */
+  if (!op->wait.done) return wait_for(L, op->env, &op->wait, lookup_k);
+  if (op->err) return fail(L, op->err, op->subject, NULL);
+  push_answer(L, op->answer);
+  mts_answer_free(&op->answer);
+  return 1;
+}
+
+static uint32_t option_ms(lua_State *L, int index, const char *key) {
+  uint32_t ms = 0;
+  if (lua_getfield(L, index, key) != LUA_TNIL) {
+    lua_Number seconds = lua_tonumber(L, -1);
+    if (!lua_isnumber(L, -1) || !(seconds > 0 && seconds <= 3600)) {
+      luaL_argerror(L, index, lua_pushfstring(L, "'%s' is a number of seconds, more than 0 and at most 3600", key));
+    }
+    ms = (uint32_t)(seconds * 1000);
+    if (ms == 0) ms = 1;
+  }
+  lua_pop(L, 1);
+  return ms;
+}
+
+static int option_choice(lua_State *L, int index, const char *key, const char *const *words, int fallback) {
+  int found = fallback;
+  if (lua_getfield(L, index, key) != LUA_TNIL) {
+    const char *word = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    for (found = 0; word && words[found] && strcmp(words[found], word) != 0;) found++;
+    if (!word || !words[found])
+      luaL_argerror(L, index, lua_pushfstring(L, "'%s' is one of '%s', '%s', '%s' …", key, words[0], words[1], words[2]));
+  }
+  lua_pop(L, 1);
+  return found;
+}
+
+/* lookup(domain[, {depth, freshness, timeout, rules}]) */
+static int l_lookup(lua_State *L) {
+  static const char *const known[] = {"depth", "freshness", "timeout", "rules"};
+  static const char *const depths[] = {"policy", "hosts", "tls", NULL};
+  static const char *const freshnesses[] = {"cached", "due", "always", "cache-only", NULL};
+  struct env *env = env_get(L);
+  size_t length;
+  luaL_checktype(L, 1, LUA_TSTRING);
+  const char *domain = lua_tolstring(L, 1, &length);
+  struct mts_lookup_opts opts = {.depth = MTS_DEPTH_HOSTS, .freshness = MTS_USE_CACHED};
+  if (check_options(L, 2, known, 4)) {
+    opts.depth = (enum mts_depth)option_choice(L, 2, "depth", depths, MTS_DEPTH_HOSTS);
+    opts.freshness = (enum mts_freshness)option_choice(L, 2, "freshness", freshnesses, MTS_USE_CACHED);
+    opts.deadline_ms = option_ms(L, 2, "timeout");
+    lua_getfield(L, 2, "rules");
+    opts.no_rules = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+    lua_pop(L, 1);
+  }
+  if (env->current && env->current->in_rule) opts.no_rules = true;
+  lua_settop(L, 1);
+  if (strlen(domain) != length) return fail(L, MTS_ERR_NAME_SYNTAX, NULL, "a zero byte has no place in a name");
+  env_outside(L, env);
+  struct mts *m = env_context(L, env);
+  struct op *op;
+  op_new(L, env, OP_LOOKUP, domain, &op);
+  struct mts_lookup *lookup = NULL;
+  env->starting = op;
+  env->in_core++;
+  enum mts_err err = mts_lookup_start(m, domain, &opts, looked_up, op, &lookup);
+  env->in_core--;
+  env->starting = NULL;
+  if (err) {
+    op_end(op);
+    return fail(L, err, domain, NULL);
+  }
+  if (!op->wait.done) op->lookup = lookup;
+  return wait_for(L, env, &op->wait, lookup_k);
+}
+
+const luaL_Reg lookup_functions[] = {{"lookup", l_lookup}, {NULL, NULL}};

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: ISC
+ * The environment of a Lua state: settings and context. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/nearest.h"
+#include "env.h"
+#include "resolve/context.h"
+
+static const char env_key;
+
+/* ---- the environment ---- */
+
+void env_drop_context(struct env *env) {
+  while (env->ops) {
+    struct op *op = env->ops;
+    op_end(op);
+    op->err = MTS_ERR_CANCELLED;
+    op_done(op);
+  }
+  env->in_core++;
+  mts_free(&env->m);
+  env->in_core--;
+}
+
+static int env_gc(lua_State *L) {
+  struct env *env = lua_touserdata(L, 1);
+  env_drop_context(env);
+  mts_fake_free(&env->fake);
+  mts_settings_free(&env->settings);
+  mts_settings_free(&env->saved);
+  return 0;
+}
+
+struct env *env_get(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &env_key) == LUA_TUSERDATA) {
+    struct env *env = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return env;
+  }
+  lua_pop(L, 1);
+  struct env *env = lua_newuserdatauv(L, sizeof *env, 0);
+  memset(env, 0, sizeof *env);
+  lua_newtable(L);
+  lua_pushcfunction(L, env_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  env->main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  if (mts_settings_new(&env->settings)) luaL_error(L, "out of memory");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
+  return env;
+}
+
+void env_outside(lua_State *L, const struct env *env) {
+  if (env->in_core) luaL_error(L, "mtasts cannot be used here: it is in the middle of its own work (a finalizer must not call it)");
+}
+
+struct mts *env_context(lua_State *L, struct env *env) {
+  if (env->m) return env->m;
+  enum mts_err err = mts_new(env->settings, &env->m);
+  if (err) luaL_error(L, "mtasts cannot start: %s", mts_err_message(err));
+  if (env->fake) mts_lend_net(env->m, mts_fake_net(env->fake));
+  if (env->has_rules) hooks_attach(env);
+  return env->m;
+}
+
+void env_log(struct env *env, int level, const char *domain, const char *text) {
+  if (env->m) mts_log_write(env->m->log, (enum mts_log_level)level, domain, "%s", text);
+}
+
+/* ---- options ---- */
+
+bool check_options(lua_State *L, int index, const char *const *known, size_t count) {
+  if (lua_isnoneornil(L, index)) return false;
+  luaL_checktype(L, index, LUA_TTABLE);
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    lua_pop(L, 1);
+    const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    if (!key) luaL_argerror(L, index, lua_pushfstring(L, "options have names, not a %s", luaL_typename(L, -1)));
+    bool found = false;
+    for (size_t i = 0; i < count; i++) found = found || strcmp(key, known[i]) == 0;
+    if (!found) {
+      const char *near = mts_nearest(key, known, count);
+      luaL_argerror(L, index,
+                    near ? lua_pushfstring(L, "unknown option '%s'; did you mean '%s'?", key, near)
+                         : lua_pushfstring(L, "unknown option '%s'", key));
+    }
+  }
+  return true;
+}
+
+/* ---- settings ---- */
+
+enum mts_err env_copy_settings(const struct mts_settings *from, struct mts_settings **to) { return settings_copy(from, to); }
+
+/* The value at the top as the text of a setting; left on the stack. */
+static const char *setting_text(lua_State *L, const char *name) {
+  switch (lua_type(L, -1)) {
+    case LUA_TBOOLEAN:
+      return lua_toboolean(L, -1) ? "yes" : "no";
+    case LUA_TNUMBER:
+    case LUA_TSTRING: {
+      lua_pushvalue(L, -1);
+      lua_replace(L, -2);
+      size_t length;
+      const char *text = lua_tolstring(L, -1, &length);
+      if (strlen(text) != length) luaL_error(L, "setting '%s': a zero byte has no place in it", name);
+      return text;
+    }
+    case LUA_TTABLE: {
+      luaL_Buffer buffer;
+      int list = lua_gettop(L);
+      lua_Integer count = luaL_len(L, list);
+      luaL_buffinit(L, &buffer);
+      for (lua_Integer i = 1; i <= count; i++) {
+        lua_geti(L, list, i);
+        if (lua_type(L, -1) != LUA_TSTRING)
+          luaL_error(L, "setting '%s': element %d is a %s, not a string", name, (int)i, luaL_typename(L, -1));
+        luaL_addvalue(&buffer);
+        luaL_addchar(&buffer, ' ');
+      }
+      luaL_pushresult(&buffer);
+      lua_replace(L, list);
+      return lua_tostring(L, list);
+    }
+    default:
+      luaL_error(L, "setting '%s': a %s cannot be a value", name, luaL_typename(L, -1));
+      return NULL;
+  }
+}
+
+struct holder {
+  struct mts_settings *settings;
+};
+static int holder_gc(lua_State *L) {
+  mts_settings_free(&((struct holder *)lua_touserdata(L, 1))->settings);
+  return 0;
+}
+
+/* configure{name = value, ...}: all or nothing */
+static int l_configure(lua_State *L) {
+  struct env *env = env_get(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  env_outside(L, env);
+  struct holder *holder = lua_newuserdatauv(L, sizeof *holder, 0);
+  holder->settings = NULL;
+  lua_newtable(L);
+  lua_pushcfunction(L, holder_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  if (env_copy_settings(env->settings, &holder->settings)) return luaL_error(L, "out of memory");
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) return luaL_error(L, "settings have names, not a %s", luaL_typename(L, -2));
+    const char *name = lua_tostring(L, -2);
+    const char *value = setting_text(L, name);
+    enum mts_err err = mts_settings_set(holder->settings, name, value);
+    if (err) return luaL_error(L, "%s", err == MTS_ERR_SETTING ? mts_settings_why(holder->settings) : mts_err_message(err));
+    lua_pop(L, 1);
+  }
+  env_drop_context(env);
+  struct mts_settings *old = env->settings;
+  env->settings = holder->settings;
+  holder->settings = old;
+  return 0;
+}
+
+/* settings() -> {name = {value, type, default, meaning}} */
+static int l_settings(lua_State *L) {
+  const struct env *env = env_get(L);
+  const char *name, *type, *fallback, *meaning;
+  lua_newtable(L);
+  for (size_t i = 0; mts_settings_describe(i, &name, &type, &fallback, &meaning); i++) {
+    lua_newtable(L);
+    lua_pushstring(L, mts_settings_get(env->settings, name));
+    lua_setfield(L, -2, "value");
+    lua_pushstring(L, type);
+    lua_setfield(L, -2, "type");
+    lua_pushstring(L, fallback);
+    lua_setfield(L, -2, "default");
+    lua_pushstring(L, meaning);
+    lua_setfield(L, -2, "meaning");
+    lua_setfield(L, -2, name);
+  }
+  return 1;
+}
+
+static int l_now(lua_State *L) {
+  struct env *env = env_get(L);
+  lua_pushinteger(L, env->m || env->fake ? mts_now(env_context(L, env)) : mts_clock_now_s(&mts_clock_real));
+  return 1;
+}
+
+/* log(level, domain or nil, text) */
+static int l_log(lua_State *L) {
+  static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
+  struct env *env = env_get(L);
+  int level = luaL_checkoption(L, 1, NULL, levels);
+  const char *domain = luaL_optstring(L, 2, NULL), *text = luaL_checkstring(L, 3);
+  env_context(L, env);
+  env_log(env, level, domain, text);
+  return 0;
+}
+
+/* nearest(word, {candidates}) -> string or nil */
+static int l_nearest(lua_State *L) {
+  const char *word = luaL_checkstring(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  const char *candidates[64];
+  lua_settop(L, 2);
+  luaL_checkstack(L, 70, NULL);
+  size_t count = 0;
+  for (lua_Integer i = 1; i <= luaL_len(L, 2) && count < 64; i++) {
+    lua_geti(L, 2, i);
+    candidates[count++] = luaL_checkstring(L, -1);
+  }
+  lua_pushstring(L, mts_nearest(word, candidates, count));
+  return 1;
+}
+
+static int l_stdout_is_terminal(lua_State *L) {
+  lua_pushboolean(L, isatty(STDOUT_FILENO));
+  return 1;
+}
+
+const luaL_Reg context_functions[] = {{"configure", l_configure},
+                                      {"settings", l_settings},
+                                      {"now", l_now},
+                                      {"log", l_log},
+                                      {"nearest", l_nearest},
+                                      {"stdout_is_terminal", l_stdout_is_terminal},
+                                      {NULL, NULL}};

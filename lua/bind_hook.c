@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: ISC
+ * Rules: each is asked in a task of its own while its lookup waits. Chaining, expiry and failures are handled by mtasts.lua. */
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "env.h"
+
+static const char ask_key, alarm_key; /* registry: functions of mtasts.lua */
+
+static void copy_text(char *to, size_t size, const char *from) { mts_text_clean(to, size, mts_span_of(from)); }
+
+/* ---- rules ---- */
+
+struct question {
+  struct env *env;
+  struct op *op;
+  enum mts_hook hook;
+  const struct mts_answer *so_far;
+};
+
+/* Protected: called by lua_pcall within the core. Runs no rule, only puts one in line. */
+static int make_rule(lua_State *L) {
+  const struct question *question = lua_touserdata(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &ask_key);
+  lua_pushstring(L, question->hook == MTS_HOOK_POLICY ? "policy" : "verdict");
+  push_answer(L, question->so_far);
+  struct task *task = task_new(L, question->env, 2);
+  task->rule_of = question->op;
+  task->in_rule = true;
+  question->op->rule = task;
+  return 0;
+}
+
+static bool call_protected(struct env *env, lua_CFunction function, void *arg, const char *domain) {
+  lua_State *L = env->main;
+  if (!lua_checkstack(L, 4)) return false;
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, arg);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
+  env_log(env, MTS_LOG_ERROR, domain, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "a rule cannot be asked");
+  lua_pop(L, 1);
+  return false;
+}
+
+static enum mts_hook_result ask(void *arg, enum mts_hook hook, struct mts_lookup *lookup, const struct mts_answer *so_far,
+                                struct mts_opinion *opinion) {
+  (void)opinion;
+  struct env *env = arg;
+  struct op *op = env->starting;
+  if (op) {
+    op->lookup = lookup;
+  } else {
+    for (op = env->ops; op && op->lookup != lookup;) op = op->next;
+  }
+  if (!op) return MTS_HOOK_NO_OPINION;
+  struct question question = {.env = env, .op = op, .hook = hook, .so_far = so_far};
+  return call_protected(env, make_rule, &question, so_far->domain) ? MTS_HOOK_WAITS : MTS_HOOK_NO_OPINION;
+}
+
+/* Results of a rule: nothing, or mode, reason, until. */
+void rule_done(lua_State *L, struct task *task) {
+  (void)L;
+  struct op *op = task->rule_of;
+  lua_State *co = task->co;
+  struct mts_opinion opinion = {0};
+  bool has = false;
+  task->rule_of = NULL;
+  op->rule = NULL;
+  if (!task->ok) {
+    env_log(op->env, MTS_LOG_ERROR, op->subject, lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1) : "a rule failed");
+  } else if (lua_gettop(co) >= 3 && lua_type(co, 1) == LUA_TSTRING && lua_type(co, 2) == LUA_TSTRING) {
+    has = mts_mode_from_name(lua_tostring(co, 1), &opinion.mode);
+    copy_text(opinion.reason, sizeof opinion.reason, lua_tostring(co, 2));
+    opinion.until = lua_tointeger(co, 3);
+  }
+  op->env->in_core++;
+  mts_lookup_resume(op->lookup, has ? &opinion : NULL);
+  op->env->in_core--;
+}
+
+/* ---- alarms ---- */
+
+struct alarm {
+  struct env *env;
+  const char *domain;
+  int64_t expires_at, failing_since;
+  const struct mts_failure *last;
+};
+
+static int make_alarm(lua_State *L) {
+  const struct alarm *alarm = lua_touserdata(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &alarm_key);
+  lua_pushstring(L, alarm->domain);
+  lua_createtable(L, 0, 3);
+  set_time(L, "expires_at", alarm->expires_at);
+  set_time(L, "failing_since", alarm->failing_since);
+  push_error(L, alarm->last->err, alarm->domain, alarm->last->detail);
+  lua_setfield(L, -2, "error");
+  task_new(L, alarm->env, 2);
+  return 0;
+}
+
+static void alarmed(void *arg, const char *domain, int64_t expires_at, int64_t failing_since, const struct mts_failure *last) {
+  struct alarm alarm = {.env = arg, .domain = domain, .expires_at = expires_at, .failing_since = failing_since, .last = last};
+  call_protected(arg, make_alarm, &alarm, domain);
+}
+
+void hooks_attach(struct env *env) {
+  if (env->m) mts_set_hooks(env->m, ask, alarmed, env);
+}
+
+/* set_hooks(ask(kind, answer) -> mode, reason, until; alarm(domain, info)) */
+static int l_set_hooks(lua_State *L) {
+  struct env *env = env_get(L);
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &alarm_key);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &ask_key);
+  env->has_rules = true;
+  hooks_attach(env);
+  return 0;
+}
+
+const luaL_Reg hook_functions[] = {{"set_hooks", l_set_hooks}, {NULL, NULL}};

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: ISC
+ * Errors, read-only views, and what several bindings need to make tables. */
+#include <string.h>
+
+#include "env.h"
+
+#define ERROR_NAME "mtasts.error"
+
+void set_text(lua_State *L, const char *key, const char *text) {
+  if (!text || !*text) return;
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, key);
+}
+
+void set_number(lua_State *L, const char *key, int64_t number) {
+  lua_pushinteger(L, number);
+  lua_setfield(L, -2, key);
+}
+
+void set_time(lua_State *L, const char *key, int64_t at) {
+  if (at) set_number(L, key, at);
+}
+
+void set_flag(lua_State *L, const char *key, bool flag) {
+  lua_pushboolean(L, flag);
+  lua_setfield(L, -2, key);
+}
+
+/* ---- errors ---- */
+
+static int error_tostring(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  static const struct {
+    const char *field, *before, *after;
+  } parts[] = {{"domain", "", ": "}, {"message", "", ""}, {"detail", " (", ")"}};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    lua_getfield(L, 1, parts[i].field);
+    const char *text = lua_tostring(L, -1);
+    if (text) lua_pushfstring(L, "%s%s%s", parts[i].before, text, parts[i].after);
+    lua_remove(L, text ? -2 : -1);
+    if (text) luaL_addvalue(&buffer);
+  }
+  luaL_pushresult(&buffer);
+  return 1;
+}
+
+/* At which station of a lookup an error arises: the first word of its name tells. */
+static const char *stage_of(const char *code) {
+  static const struct {
+    const char *prefix, *stage;
+  } stages[] = {{"name-", "name"},     {"dns-", "dns"},  {"record-", "record"}, {"https-", "https"},  {"policy-", "policy"},
+                {"tlsrpt-", "tlsrpt"}, {"mx-", "mx"},    {"smtp-", "smtp"},     {"starttls-", "tls"}, {"tls-", "tls"},
+                {"cert-", "tls"},      {"tlsa-", "tls"}, {"store-", "store"},   {"net-", "net"}};
+  for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
+    if (strncmp(code, stages[i].prefix, strlen(stages[i].prefix)) == 0) return stages[i].stage;
+  }
+  return "mtasts";
+}
+
+void push_error(lua_State *L, enum mts_err err, const char *subject, const char *detail) {
+  lua_createtable(L, 0, 6);
+  set_text(L, "code", mts_err_name(err));
+  set_text(L, "message", mts_err_message(err));
+  set_flag(L, "temporary", mts_err_temporary(err));
+  set_text(L, "stage", stage_of(mts_err_name(err)));
+  set_text(L, "domain", subject);
+  set_text(L, "detail", detail);
+  set_text(L, "result_type", mts_err_result_type(err));
+  if (luaL_newmetatable(L, ERROR_NAME)) {
+    lua_pushcfunction(L, error_tostring);
+    lua_setfield(L, -2, "__tostring");
+  }
+  lua_setmetatable(L, -2);
+}
+
+int fail(lua_State *L, enum mts_err err, const char *subject, const char *detail) {
+  lua_pushnil(L);
+  push_error(L, err, subject, detail);
+  return 2;
+}
+
+/* ---- read-only views: an empty table in front of the real one ---- */
+
+static int view_newindex(lua_State *L) { return luaL_error(L, "%s is read-only", lua_tostring(L, lua_upvalueindex(1))); }
+
+static int view_next(lua_State *L) {
+  lua_settop(L, 2);
+  if (lua_next(L, lua_upvalueindex(1))) return 2;
+  lua_pushnil(L);
+  return 1;
+}
+
+static int view_pairs(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushcclosure(L, view_next, 1);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+static int view_len(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)lua_rawlen(L, lua_upvalueindex(1)));
+  return 1;
+}
+
+void read_only(lua_State *L, const char *name) {
+  luaL_checkstack(L, 6, NULL);
+  int data = lua_gettop(L);
+  lua_newtable(L);
+  lua_createtable(L, 0, 6);
+  lua_pushvalue(L, data);
+  lua_setfield(L, -2, "__index");
+  lua_pushstring(L, name);
+  lua_pushcclosure(L, view_newindex, 1);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushvalue(L, data);
+  lua_pushcclosure(L, view_pairs, 1);
+  lua_setfield(L, -2, "__pairs");
+  lua_pushvalue(L, data);
+  lua_pushcclosure(L, view_len, 1);
+  lua_setfield(L, -2, "__len");
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  set_flag(L, "__metatable", false);
+  lua_setmetatable(L, -2);
+  lua_replace(L, data);
+}

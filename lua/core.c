@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: ISC
+ * The C module mtasts.core; mtasts.lua makes the public API of it. */
+#include "env.h"
+
+static void add(lua_State *L, const luaL_Reg *functions) { luaL_setfuncs(L, functions, 0); }
+
+__attribute__((visibility("default"))) int luaopen_mtasts_core(lua_State *L) {
+  luaL_checkversion(L);
+  lua_newtable(L);
+  env_get(L);
+  wait_open(L);
+  add(L, pure_functions);
+  add(L, context_functions);
+  add(L, lookup_functions);
+  add(L, probe_functions);
+  add(L, hook_functions);
+  add(L, fake_functions);
+  add(L, json_functions);
+  add(L, store_functions);
+  add(L, wait_functions);
+  lua_pushstring(L, mts_version());
+  lua_setfield(L, -2, "version");
+  lua_pushinteger(L, mts_api());
+  lua_setfield(L, -2, "api");
+  return 1;
+}

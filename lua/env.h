@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: ISC
+ * What the bindings share: one environment per Lua state, operations under way, tasks (coroutines of ours).
+ *
+ * No Lua code runs inside a callback of the core: callbacks only note what came and put tasks in line; env_drive runs the line. So a
+ * rule may wait wherever it stands, the core is never entered twice, and no longjmp crosses it.
+ */
+#ifndef MTASTS_LUA_ENV_H
+#define MTASTS_LUA_ENV_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "fake/fake.h"
+#include "mtasts.h"
+
+struct op;
+struct task;
+
+/* What can be waited for: the first member of an operation and of a task. */
+struct waitable {
+  bool done;
+  struct task *waiter; /* put in line when done */
+};
+
+struct env {
+  lua_State *main;
+  struct mts_settings *settings, *saved; /* saved: those from before the fake world was opened */
+  struct mts *m;                         /* NULL: not needed yet */
+  struct mts_fake *fake;
+  unsigned world;            /* numbers the worlds, so that a closed one is known as such */
+  struct op *ops;            /* under way */
+  struct task *first, *last; /* in line */
+  struct op *starting;
+  struct task *current; /* that runs */
+  int in_core;
+  bool has_rules;
+};
+
+enum op_kind { OP_LOOKUP, OP_PROBE };
+
+/* A lookup or a probe; a userdata that stays on the stack of who waits. Collected, it is cancelled. */
+struct op {
+  struct waitable wait; /* first */
+  struct env *env;
+  struct op *previous, *next;
+  bool linked;
+  enum op_kind kind;
+  struct mts_lookup *lookup;
+  struct mts_probe *probe;
+  enum mts_err err;
+  struct mts_answer *answer;
+  bool has_tls;
+  struct mts_tls tls;
+  struct task *rule; /* that this lookup waits for */
+  char subject[MTS_NAME_SIZE];
+};
+
+/* A coroutine of ours; anchored in the registry until it is done, then by whoever holds it. Its results stay on its own stack. */
+struct task {
+  struct waitable wait; /* first */
+  struct env *env;
+  lua_State *co;
+  struct task *next;
+  bool queued, started, waits, ok;
+  bool in_rule; /* a rule's, or started by one: its lookups ask no rules, or they would never end */
+  struct op *rule_of;
+};
+
+/* Functions with a lua_State may raise errors (longjmp) unless said otherwise. */
+struct env *env_get(lua_State *L);
+/* The context, made when needed. */
+struct mts *env_context(lua_State *L, struct env *env);
+/* Ends what is under way (it fails as cancelled) and frees the context. Raises nothing. */
+void env_drop_context(struct env *env);
+/* Raises when called from inside the core (a finalizer may be). */
+void env_outside(lua_State *L, const struct env *env);
+enum mts_err env_copy_settings(const struct mts_settings *from, struct mts_settings **to);
+/* A line for the log of the context; raises nothing. */
+void env_log(struct env *env, int level, const char *domain, const char *text);
+
+/* wait.c */
+void op_new(lua_State *L, struct env *env, enum op_kind kind, const char *subject, struct op **op);
+void op_done(struct op *op);
+void op_end(struct op *op); /* cancels if it is under way */
+/* To be returned by a C function: waits until w is done, by yielding or by driving the loop, then returns k(L, LUA_OK, w). */
+int wait_for(lua_State *L, struct env *env, struct waitable *w, lua_KFunction k);
+/* The function and its n arguments on top of the stack become a task, left in their place. */
+struct task *task_new(lua_State *L, struct env *env, int n);
+void task_ready(struct task *task);
+void wait_open(lua_State *L);
+
+/* bind_hook.c */
+void rule_done(lua_State *L, struct task *task); /* takes the results from the task's stack */
+void hooks_attach(struct env *env);
+
+/* values */
+void push_error(lua_State *L, enum mts_err err, const char *subject, const char *detail); /* the table */
+int fail(lua_State *L, enum mts_err err, const char *subject, const char *detail);        /* nil, err */
+void read_only(lua_State *L, const char *name); /* the table on top is replaced by a read-only view */
+void push_answer(lua_State *L, const struct mts_answer *answer);
+void push_tls(lua_State *L, const struct mts_tls *tls);
+void push_policy_fields(lua_State *L,
+                        const struct mts_policy *policy);       /* sets max_age of the table on top and pushes the mx list */
+void set_text(lua_State *L, const char *key, const char *text); /* empty or NULL: nothing */
+void set_number(lua_State *L, const char *key, int64_t number);
+void set_time(lua_State *L, const char *key, int64_t at); /* 0: nothing */
+void set_flag(lua_State *L, const char *key, bool flag);
+
+/* Options are tables; an unknown key raises and names the nearest known one. index may hold nothing or nil: false. */
+bool check_options(lua_State *L, int index, const char *const *known, size_t count);
+
+extern const luaL_Reg pure_functions[], context_functions[], lookup_functions[], probe_functions[], hook_functions[],
+    fake_functions[], json_functions[], store_functions[], wait_functions[];
+
+int luaopen_mtasts_core(lua_State *L);
+
+#endif

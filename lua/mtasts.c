@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: ISC
+ * The program mtasts: a Lua host whose commands are Lua. Its own Lua files are found beside it; LUA_PATH and LUA_INIT play no part. */
+#include <lualib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "env.h"
+
+#define EXIT_INTERNAL 70 /* EX_SOFTWARE */
+
+/* The folder of this program. */
+static bool own_folder(char *folder, size_t size) {
+  ssize_t length = readlink("/proc/self/exe", folder, size - 1);
+  if (length <= 0 || (size_t)length >= size - 1) return false;
+  folder[length] = 0;
+  char *slash = strrchr(folder, '/');
+  if (!slash) return false;
+  *slash = 0;
+  return true;
+}
+
+static bool set_path(lua_State *L) {
+  char folder[4096];
+  if (!own_folder(folder, sizeof folder)) return false;
+  /* As built: FOLDER/share. As installed: FOLDER/../share. */
+  const char *up = access(lua_pushfstring(L, "%s/share/lua/5.4/mtasts.lua", folder), R_OK) == 0 ? "" : "/..";
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "path");
+  const char *path = lua_tostring(L, -1);
+  lua_pushfstring(L, "%s%s/share/lua/5.4/?.lua;%s", folder, up, path);
+  lua_setfield(L, -3, "path");
+  lua_pop(L, 3);
+  return true;
+}
+
+static int trace(lua_State *L) {
+  const char *message = lua_tostring(L, 1);
+  luaL_traceback(L, L, message ? message : "error without a text", 1);
+  return 1;
+}
+
+/* main(argc, argv), protected */
+static int run(lua_State *L) {
+  int argc = (int)lua_tointeger(L, 1);
+  char **argv = lua_touserdata(L, 2);
+  /* LUA_NOENV: what the environment says about Lua paths is for scripts' own hosts, not for this one. */
+  lua_pushboolean(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  luaL_openlibs(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_mtasts_core);
+  lua_setfield(L, -2, "mtasts.core");
+  lua_pop(L, 1);
+  if (!set_path(L)) return luaL_error(L, "cannot find out where this program lies (is /proc there?)");
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "mtasts.cli");
+  lua_call(L, 1, 1);
+  lua_createtable(L, argc, 0);
+  for (int i = 1; i < argc; i++) {
+    lua_pushstring(L, argv[i]);
+    lua_rawseti(L, -2, i);
+  }
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+int main(int argc, char **argv) {
+  /* A reader of our output that goes away ends us quietly, as other programs end. */
+  struct sigaction quiet = {.sa_handler = SIG_DFL};
+  sigaction(SIGPIPE, &quiet, NULL);
+  lua_State *L = luaL_newstate();
+  if (!L) {
+    fputs("mtasts: out of memory\n", stderr);
+    return EXIT_INTERNAL;
+  }
+  lua_pushcfunction(L, trace);
+  lua_pushcfunction(L, run);
+  lua_pushinteger(L, argc);
+  lua_pushlightuserdata(L, argv);
+  int status = EXIT_INTERNAL;
+  if (lua_pcall(L, 2, 1, 1) == LUA_OK) {
+    status = (int)lua_tointeger(L, -1);
+  } else {
+    fprintf(stderr, "mtasts: internal error, please report it:\n%s\n", lua_tostring(L, -1));
+  }
+  lua_close(L);
+  if (fflush(stdout) != 0 || ferror(stdout)) {
+    fputs("mtasts: the output cannot be written\n", stderr);
+    return EXIT_INTERNAL;
+  }
+  return status;
+}

@@ -1,0 +1,157 @@
+-- SPDX-License-Identifier: ISC
+-- The command line: options, which command, exit codes. Commands are loaded when they are asked for.
+
+local core = require 'mtasts.core'
+
+local GOOD, USAGE = 0, 64
+
+local commands = { 'lookup', 'probe', 'match', 'parse', 'store', 'run' }
+
+local cli = { exit = { good = GOOD, warnings = 1, errors = 2, none = 3, unknown = 4, usage = USAGE, internal = 70 } }
+
+-- Ends the command with one clear line.
+local Refusal = { __tostring = function(refusal) return refusal.text end }
+function cli.refuse(text, ...)
+  error(setmetatable({ text = select('#', ...) > 0 and text:format(...) or text }, Refusal), 0)
+end
+
+-- The most serious of several exit codes.
+local order = {}
+for rank, code in ipairs { 0, 3, 1, 4, 2, 64, 70 } do order[code] = rank end
+function cli.worse(a, b) return order[a] >= order[b] and a or b end
+
+-- The name of an unknown option or command in what argparse says, and the nearest known one.
+local function with_nearest(parser, message)
+  local word = message:match "unknown option '(%-%-?[^']+)'"
+  local known = {}
+  if word then
+    local function collect(of)
+      for _, option in ipairs(of._options) do
+        for _, alias in ipairs(option._aliases) do known[#known + 1] = alias end
+      end
+    end
+    collect(parser)
+    for _, command in ipairs(parser._commands) do
+      collect(command)
+    end
+  else
+    word = message:match "unknown command '([^']+)'"
+    known = commands
+  end
+  local near = word and not message:find 'Did you mean' and core.nearest(word, known)
+  return message:gsub('\n', ' ') .. (near and (" (did you mean '" .. near .. "'?)") or '')
+end
+
+local function build(chosen)
+  local argparse = require 'argparse'
+  local parser = argparse('mtasts', 'Makes mail servers honour MTA-STS (RFC 8461) when they send mail.')
+  parser:add_help '-h --help'
+  parser:require_command(true):command_target 'command'
+  parser.chosen = chosen
+  parser:flag('--version', 'Show the version.'):action(function()
+    print('mtasts ' .. core.version)
+    os.exit(GOOD, true)
+  end)
+  local function global(of)
+    of:option('--store', 'File of the store, or none.'):argname 'FILE'
+    of:option('--nameserver', 'Address of a DNS resolver; may be repeated.'):argname 'ADDR':count '*'
+    of:option('--ca-file', 'File with trusted certificates (PEM).'):argname 'FILE'
+    if chosen ~= 'parse' then of:option('--set', 'Any setting.'):argname 'NAME=VALUE':count '*' end
+    of:flag('--json', 'One JSON object per line.')
+    of:flag('-v --verbose', 'Say more; twice: everything.'):count '*'
+    of:option('--rules', 'Lua file with rules.'):argname 'FILE'
+  end
+  for _, name in ipairs(commands) do
+    local module = name == chosen and require('mtasts.' .. name)
+    local command = parser:command(name, require 'mtasts.summaries'[name])
+    if module then
+      module.options(command)
+      global(command)
+    end
+  end
+  if not chosen then global(parser) end
+  function parser.error(_, message)
+    cli.refuse('%s; try: mtasts --help', with_nearest(parser, message))
+  end
+  for _, command in ipairs(parser._commands) do command.error = parser.error end
+  return parser
+end
+
+local function configure(args)
+  local settings = {}
+  for _, pair in ipairs(args.set or {}) do
+    if type(pair) == 'string' then
+      local name, value = pair:match '^([^=]+)=(.*)$'
+      if not name then cli.refuse("--set %s: wants NAME=VALUE", pair) end
+      settings[name] = value
+    end
+  end
+  settings.store = args.store or settings.store
+  settings.ca_file = args.ca_file or settings.ca_file
+  if args.nameserver and #args.nameserver > 0 then settings.nameservers = args.nameserver end
+  local verbose = args.verbose or 0
+  if verbose > 0 then settings.log_level = verbose > 1 and 'debug' or 'info' end
+  if settings.ca_file and settings.ca_file ~= '' then
+    local file, why = io.open(settings.ca_file)
+    if not file then cli.refuse('--ca-file %s', why) end
+    file:close()
+  end
+  local ok, why = pcall(core.configure, settings)
+  if not ok then cli.refuse('%s', why) end
+  if args.rules then
+    local chunk, message = loadfile(args.rules)
+    if not chunk then cli.refuse('--rules %s', message) end
+    local done, trace = xpcall(chunk, debug.traceback)
+    if not done then cli.refuse('--rules %s', trace) end
+  end
+end
+
+-- Global options may stand before the command; argparse gets them behind it.
+local valued = { ['--store'] = true, ['--nameserver'] = true, ['--ca-file'] = true, ['--set'] = true, ['--rules'] = true }
+local function reorder(words)
+  local before, i = {}, 1
+  while words[i] and words[i]:sub(1, 1) == '-' and words[i] ~= '-' do
+    if words[i] == '-h' or words[i] == '--help' or words[i] == '--version' then return words, nil end
+    before[#before + 1] = words[i]
+    if valued[words[i]] then
+      i = i + 1
+      before[#before + 1] = words[i]
+    end
+    i = i + 1
+  end
+  local chosen = words[i]
+  if not chosen then return words, nil end
+  local result = { chosen }
+  table.move(before, 1, #before, 2, result)
+  table.move(words, i + 1, #words, #result + 1, result)
+  return result, chosen
+end
+
+local function main(words)
+  local chosen
+  words, chosen = reorder(words)
+  local known = false
+  for _, name in ipairs(commands) do known = known or name == chosen end
+  if chosen and not known then
+    local near = core.nearest(chosen, commands)
+    cli.refuse("there is no command '%s'%s; try: mtasts --help", chosen, near and (", did you mean '" .. near .. "'?") or '')
+  end
+  if chosen == 'run' then return require('mtasts.run').main(words, cli, configure) end
+  local args = build(chosen):parse(words)
+  configure(args)
+  if not args.json and not os.getenv 'NO_COLOR' then require('mtasts.text').use_colour(core.stdout_is_terminal()) end
+  return require('mtasts.' .. chosen).main(args, cli)
+end
+
+return function(words)
+  local ok, result = xpcall(main, function(problem)
+    if getmetatable(problem) == Refusal then return problem end
+    return debug.traceback(tostring(problem), 2)
+  end, words)
+  if ok then return result end
+  if getmetatable(result) == Refusal then
+    io.stderr:write('mtasts: ', result.text, '\n')
+    return USAGE
+  end
+  error(result, 0)
+end

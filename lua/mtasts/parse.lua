@@ -1,0 +1,98 @@
+-- SPDX-License-Identifier: ISC
+-- mtasts parse record|policy|tlsrpt|destination [--set] [FILE|-]
+local core = require 'mtasts.core'
+local text = require 'mtasts.text'
+
+local parse = {}
+
+local INPUT_MAX = 1 << 20
+
+function parse.options(command)
+  command:argument('kind', 'What to parse.'):choices { 'record', 'policy', 'tlsrpt', 'destination' }
+  command:argument('file', 'File, or - for standard input.'):argname 'FILE':args '?'
+  command:flag('--set', 'The input is a JSON array of TXT records, each an array of strings.'):target 'whole_set'
+end
+
+local function read(name, cli)
+  if name == '-' then return io.read(INPUT_MAX) or '' end
+  local file, why = io.open(name, 'rb')
+  if not file then cli.refuse('%s', why) end
+  local content, problem = file:read(INPUT_MAX)
+  file:close()
+  if not content and problem then cli.refuse('%s: %s', name, problem) end
+  return content or ''
+end
+
+local function read_set(content, cli)
+  local value, why, line, column = core.json_decode(content)
+  if why then cli.refuse('the input is no JSON: %s (line %d, column %d)', why, line, column) end
+  local texts = {}
+  for i, record in ipairs(type(value) == 'table' and value or cli.refuse '--set wants an array of arrays of strings') do
+    if type(record) ~= 'table' then cli.refuse('--set: record %d is no array of strings', i) end
+    for j, part in ipairs(record) do
+      if type(part) ~= 'string' then cli.refuse('--set: string %d of record %d is no string', j, i) end
+    end
+    texts[i] = table.concat(record)
+  end
+  return texts
+end
+
+local function destination(input, args)
+  local value, err = core.parse_destination(input)
+  local result = value or { kind = 'invalid', error = { code = err.code, message = err.message, temporary = false } }
+  if args.json then
+    print(core.json_encode(result))
+  elseif value then
+    print(value.kind .. (value.domain and ' ' .. value.domain or '') .. (value.port and ' port ' .. value.port or ''))
+  else
+    print('invalid: ' .. text.problem(err))
+  end
+  return value and 0 or 2
+end
+
+local function show(kind, result, err)
+  local verdict = result.default == 'reject' and text.paint('bad', '✗ refused')
+    or result.strict == 'accept' and text.paint('good', '✓ fits the RFC to the letter')
+    or text.paint('warning', '! usable, but deviates from the RFC')
+  print(kind .. ': ' .. verdict .. (err and ': ' .. text.problem(err) or ''))
+  for _, name in ipairs { 'id', 'mode', 'max_age' } do
+    if result[name] then print(('  %-8s %s'):format(name, result[name])) end
+  end
+  for _, mx in ipairs(result.mx or {}) do print('  mx       ' .. mx) end
+  for _, uri in ipairs(result.rua or {}) do print('  rua      ' .. uri) end
+  for _, deviation in ipairs(result.deviations) do
+    print(text.wrap(('  line %d, column %d: %s [%s]'):format(deviation.line, deviation.column, deviation.message, deviation.code),
+      '    ', 80))
+  end
+end
+
+function parse.main(args, cli)
+  local input = read(args.file or '-', cli)
+  if args.whole_set then
+    if args.kind ~= 'record' and args.kind ~= 'tlsrpt' then cli.refuse('--set goes with record and tlsrpt, not with %s', args.kind) end
+    input = read_set(input, cli)
+  elseif args.kind ~= 'policy' then
+    -- The end of the line belongs to the file, not to the record.
+    input = input:gsub('\r?\n$', '')
+  end
+  if args.kind == 'destination' then return destination(input, args) end
+  local value, err, findings = core['parse_' .. args.kind](input)
+  local result = {
+    default = value and 'accept' or 'reject',
+    strict = value and findings.strict and 'accept' or 'reject',
+    deviations = core.json_array {},
+    error = err and { code = err.code, message = err.message, temporary = err.temporary } or nil,
+  }
+  for i, finding in ipairs(findings) do
+    result.deviations[i] = { code = finding.code, line = finding.line, column = finding.column, message = finding.message }
+  end
+  for key, field in pairs(value or {}) do result[key] = type(field) == 'table' and core.json_array(field) or field end
+  if args.json then
+    print(core.json_encode(result))
+  else
+    show(args.kind, result, err)
+  end
+  return not value and 2 or result.strict == 'accept' and 0 or 1
+end
+
+return parse

@@ -1,0 +1,57 @@
+-- SPDX-License-Identifier: ISC
+-- mtasts run SCRIPT [ARG...]
+local run = {}
+
+function run.options(command)
+  command:argument('script', 'Lua file.'):argname 'SCRIPT'
+  command:argument('arguments', 'Its arguments.'):args '*'
+end
+
+local valued = { ['--store'] = 'store', ['--ca-file'] = 'ca_file', ['--rules'] = 'rules' }
+
+-- Everything behind SCRIPT is the script's; so this command reads its options itself.
+function run.main(words, cli, configure)
+  local args, i = { set = {}, nameserver = {}, verbose = 0 }, 2
+  while words[i] and words[i]:sub(1, 1) == '-' and words[i] ~= '-' do
+    local word = words[i]
+    if word == '-h' or word == '--help' then
+      print 'Usage: mtasts run [OPTION...] SCRIPT [ARG...]'
+      return 0
+    elseif word == '-v' or word == '--verbose' then
+      args.verbose = args.verbose + 1
+    elseif word ~= '--json' then
+      local value = words[i + 1]
+      if not value and (valued[word] or word == '--set' or word == '--nameserver') then cli.refuse('%s wants a value', word) end
+      if valued[word] then
+        args[valued[word]] = value
+      elseif word == '--set' then
+        table.insert(args.set, value)
+      elseif word == '--nameserver' then
+        table.insert(args.nameserver, value)
+      else
+        cli.refuse("run: unknown option '%s'; the script's own options stand behind its name", word)
+      end
+      i = i + 1
+    end
+    i = i + 1
+  end
+  local script = words[i]
+  if not script then cli.refuse 'run: which script? mtasts run SCRIPT [ARG...]' end
+  configure(args)
+  local own = { [0] = script, [-1] = 'mtasts' }
+  table.move(words, i + 1, #words, 1, own)
+  _G.arg = own
+  local chunk, why = loadfile(script ~= '-' and script or nil)
+  if not chunk then
+    io.stderr:write('mtasts: ', why, '\n')
+    return 1
+  end
+  local ok, trace = xpcall(chunk, function(message)
+    return debug.traceback(type(message) == 'string' and message or tostring(message), 2)
+  end, table.unpack(own))
+  if ok then return 0 end
+  io.stderr:write('mtasts: ', trace, '\n')
+  return 1
+end
+
+return run

@@ -1,0 +1,104 @@
+-- SPDX-License-Identifier: ISC
+-- mtasts store list|show|flush|refresh|stats
+local core = require 'mtasts.core'
+local text = require 'mtasts.text'
+
+local store = {}
+
+function store.options(command)
+  command:argument('what', 'What to do.'):choices { 'list', 'show', 'flush', 'refresh', 'stats' }
+  command:argument('domains', 'Domains, for show and flush.'):argname 'DOMAIN':args '*'
+  command:flag('--all', 'flush: forget every domain.')
+end
+
+local function failed(err, cli)
+  io.stderr:write('mtasts: store: ', text.problem(err), '\n')
+  return err.code == 'store-none' and cli.exit.none or cli.exit.errors
+end
+
+local function print_entry(entry, args)
+  local err = entry.refresh_error
+  if args.json then
+    entry.patterns = core.json_array(entry.patterns or {})
+    entry.refresh_error = err and { code = err.code, message = err.message, temporary = err.temporary, detail = err.detail, at = err.at }
+    print(core.json_encode(entry))
+    return
+  end
+  local now = core.now()
+  print(entry.domain .. ': ' .. (entry.mode and ('%s, id %s, %s'):format(entry.mode, entry.id or '?',
+    text.ends(entry.expires_at or 0, now)) or 'no policy'))
+  if args.what == 'show' then
+    if entry.fetched_at then print('  fetched ' .. text.ago(entry.fetched_at, now)) end
+    if entry.checked_at then print('  checked ' .. text.ago(entry.checked_at, now)) end
+    for _, mx in ipairs(entry.patterns or {}) do print('  mx ' .. mx) end
+  end
+  if err then print(text.wrap('  ! ' .. text.problem(err), '    ', 80)) end
+end
+
+local actions = {}
+
+function actions.list(args, cli)
+  local entries, err = core.store_list()
+  if not entries then return failed(err, cli) end
+  for _, entry in ipairs(entries) do print_entry(entry, args) end
+  return cli.exit.good
+end
+
+local function normal(domain, cli)
+  local destination, err = core.parse_destination(domain)
+  if not destination or not destination.domain then cli.refuse('%s: %s', domain, err and err.message or 'an address has no policy') end
+  return destination.domain
+end
+
+function actions.show(args, cli)
+  if #args.domains == 0 then cli.refuse 'store show: which domain?' end
+  local worst = cli.exit.good
+  for _, domain in ipairs(args.domains) do
+    local entry, err = core.store_get(normal(domain, cli))
+    if entry then
+      print_entry(entry, args)
+    else
+      io.stderr:write(('mtasts: %s: %s\n'):format(domain, text.problem(err)))
+      worst = cli.worse(worst, err.code == 'store-none' and cli.exit.none or cli.exit.errors)
+    end
+  end
+  return worst
+end
+
+function actions.flush(args, cli)
+  if (#args.domains == 0) == (not args.all) then cli.refuse 'store flush: either domains or --all' end
+  local total = 0
+  for _, domain in ipairs(args.all and { false } or args.domains) do
+    local removed, err = core.store_flush(domain and normal(domain, cli) or nil)
+    if not removed then return failed(err, cli) end
+    total = total + removed
+  end
+  print(args.json and core.json_encode { removed = total } or ('%d domain%s forgotten'):format(total, total == 1 and '' or 's'))
+  return cli.exit.good
+end
+
+function actions.refresh(args, cli)
+  local started, err = core.store_refresh(0)
+  if not started then return failed(err, cli) end
+  print(args.json and core.json_encode { refreshed = started } or ('%d looked at anew'):format(started))
+  return cli.exit.good
+end
+
+function actions.stats(args, cli)
+  local stats, err = core.store_stats()
+  if not stats then return failed(err, cli) end
+  if args.json then
+    print(core.json_encode(stats))
+    return cli.exit.good
+  end
+  for _, key in ipairs { 'file', 'bytes', 'domains', 'policies', 'enforce', 'testing', 'none', 'expired', 'failing', 'absent', 'leases' } do
+    print(('%-10s %s'):format(key, stats[key]))
+  end
+  return cli.exit.good
+end
+
+function store.main(args, cli)
+  return actions[args.what](args, cli)
+end
+
+return store

@@ -1,0 +1,10 @@
+-- SPDX-License-Identifier: ISC
+-- One line for each command, for help.
+return {
+  lookup = 'What a sender does for a domain now, and why.',
+  probe = 'STARTTLS and certificate of a mail host as a sender sees them.',
+  match = 'Does an MX host match patterns of a policy? Exit 0 or 1.',
+  parse = 'Judges a record, a policy or a destination.',
+  store = 'Shows and clears what is stored.',
+  run = 'Runs a Lua script with mtasts.',
+}

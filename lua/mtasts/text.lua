@@ -1,0 +1,58 @@
+-- SPDX-License-Identifier: ISC
+-- Text for people: times, colour, what an answer means in words.
+
+local text = {}
+
+local colours = { good = '32', warning = '33', bad = '31', dim = '2', bold = '1' }
+local coloured = false
+
+function text.use_colour(on) coloured = on end
+
+function text.paint(colour, words)
+  if not coloured then return words end
+  return ('\27[%sm%s\27[0m'):format(colours[colour], words)
+end
+
+-- 93784 -> "1 d 2 h"
+function text.span(seconds)
+  seconds = math.max(0, math.floor(seconds))
+  local units = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'min' }, { 1, 's' } }
+  for i, unit in ipairs(units) do
+    local count = seconds // unit[1]
+    if count > 0 or i == #units then
+      local rest = units[i + 1] and i < 3 and (seconds - count * unit[1]) // units[i + 1][1] or 0
+      return ('%d %s'):format(count, unit[2]) .. (rest > 0 and (' %d %s'):format(rest, units[i + 1][2]) or '')
+    end
+  end
+end
+
+function text.ago(at, now)
+  return at > now and 'in ' .. text.span(at - now) or text.span(now - at) .. ' ago'
+end
+
+function text.ends(at, now)
+  return at > now and 'expires in ' .. text.span(at - now) or 'expired ' .. text.span(now - at) .. ' ago'
+end
+
+-- Lines of at most width bytes, further ones indented.
+function text.wrap(words, indent, width)
+  local lines, line = {}, words:match '^%s*'
+  for word in words:gmatch '%S+' do
+    if line:find '%S' and #line + 1 + #word > width then
+      lines[#lines + 1] = line
+      line = indent .. word
+    else
+      line = line:find '%S' and line .. ' ' .. word or line .. word
+    end
+  end
+  lines[#lines + 1] = line
+  return table.concat(lines, '\n')
+end
+
+function text.problem(err)
+  local words = err.message
+  if err.detail and err.detail ~= '' and err.detail ~= err.message then words = words .. ': ' .. err.detail end
+  return words .. ' [' .. err.code .. ']'
+end
+
+return text

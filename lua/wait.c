@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: ISC
+ * Waiting: coroutines of ours yield, everybody else drives the loop. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "env.h"
+
+#define OP_NAME "mtasts.operation"
+#define TASK_NAME "mtasts.task"
+static const char tasks_key; /* registry: coroutine -> task, until it is done */
+
+/* ---- operations ---- */
+
+void op_end(struct op *op) {
+  if (op->linked) {
+    if (op->previous)
+      op->previous->next = op->next;
+    else
+      op->env->ops = op->next;
+    if (op->next) op->next->previous = op->previous;
+    op->linked = false;
+  }
+  if (op->rule) op->rule->rule_of = NULL;
+  op->rule = NULL;
+  op->env->in_core++;
+  mts_lookup_cancel(&op->lookup);
+  mts_probe_cancel(&op->probe);
+  op->env->in_core--;
+}
+
+void op_done(struct op *op) {
+  op->lookup = NULL;
+  op->probe = NULL;
+  op_end(op);
+  op->wait.done = true;
+  if (op->wait.waiter) task_ready(op->wait.waiter);
+  op->wait.waiter = NULL;
+}
+
+static int op_gc(lua_State *L) {
+  struct op *op = luaL_checkudata(L, 1, OP_NAME);
+  op_end(op);
+  mts_answer_free(&op->answer);
+  /* Its coroutine was closed by somebody else: who waits for the coroutine is told. */
+  if (op->wait.waiter) task_ready(op->wait.waiter);
+  op->wait.waiter = NULL;
+  return 0;
+}
+
+void op_new(lua_State *L, struct env *env, enum op_kind kind, const char *subject, struct op **op) {
+  struct op *made = lua_newuserdatauv(L, sizeof *made, 0);
+  *made = (struct op){.env = env, .kind = kind, .next = env->ops, .linked = true};
+  memccpy(made->subject, subject, 0, sizeof made->subject);
+  made->subject[sizeof made->subject - 1] = 0;
+  if (env->ops) env->ops->previous = made;
+  env->ops = made;
+  luaL_setmetatable(L, OP_NAME);
+  *op = made;
+}
+
+/* ---- tasks ---- */
+
+void task_ready(struct task *task) {
+  if (task->queued || task->wait.done) return;
+  struct env *env = task->env;
+  task->queued = true;
+  task->next = NULL;
+  if (env->last)
+    env->last->next = task;
+  else
+    env->first = task;
+  env->last = task;
+}
+
+struct task *task_new(lua_State *L, struct env *env, int n) {
+  struct task *task = lua_newuserdatauv(L, sizeof *task, 1);
+  *task = (struct task){.env = env, .in_rule = env->current && env->current->in_rule};
+  luaL_setmetatable(L, TASK_NAME);
+  task->co = lua_newthread(L);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, -3, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
+  lua_pushvalue(L, -2);
+  lua_pushvalue(L, -4);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+  /* fn, arguments, task: the task goes below and the rest moves to the coroutine */
+  lua_insert(L, -(n + 2));
+  if (!lua_checkstack(task->co, n + 8)) luaL_error(L, "too many arguments");
+  lua_xmove(L, task->co, n + 1);
+  task_ready(task);
+  return task;
+}
+
+static struct task *task_of(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
+  lua_pushthread(L);
+  lua_rawget(L, -2);
+  struct task *task = lua_touserdata(L, -1);
+  lua_pop(L, 2);
+  return task;
+}
+
+static void task_end(lua_State *L, struct task *task, bool ok) {
+  task->ok = ok;
+  task->wait.done = true;
+  if (task->wait.waiter) task_ready(task->wait.waiter);
+  task->wait.waiter = NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
+  lua_pushthread(task->co);
+  lua_xmove(task->co, L, 1);
+  lua_pushvalue(L, -1); /* holds the coroutine while its results are read */
+  lua_pushnil(L);
+  lua_rawset(L, -4);
+  if (task->rule_of) rule_done(L, task);
+  lua_pop(L, 2);
+}
+
+/* Ends a task whose coroutine must not go on, with a text as its error. */
+static void task_kill(lua_State *L, struct task *task, const char *why) {
+  lua_resetthread(task->co);
+  lua_settop(task->co, 0);
+  lua_pushstring(task->co, why);
+  task_end(L, task, false);
+}
+
+static void task_run(lua_State *L, struct task *task) {
+  if (task->wait.done) return;
+  lua_State *co = task->co;
+  if (task->started && lua_status(co) != LUA_YIELD) {
+    task_kill(L, task, "the coroutine was closed while it waited");
+    return;
+  }
+  int count = task->started ? 0 : lua_gettop(co) - 1;
+  task->started = true;
+  task->waits = false;
+  struct task *outer = task->env->current;
+  task->env->current = task;
+  int status = lua_resume(co, L, count, &count);
+  task->env->current = outer;
+  if (status == LUA_YIELD) {
+    lua_pop(co, count);
+    if (!task->waits) task_kill(L, task, "coroutine.yield has nobody to yield to here: only mtasts functions may wait");
+  } else if (status == LUA_OK) {
+    task_end(L, task, true);
+  } else {
+    const char *message = lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1) : NULL;
+    if (message) {
+      luaL_traceback(L, co, message, 0);
+      lua_resetthread(co);
+      lua_settop(co, 0);
+      lua_xmove(L, co, 1);
+    }
+    task_end(L, task, false);
+  }
+}
+
+/* One step: a task in line, or a turn of the core. false: nothing is under way. */
+static bool drive(lua_State *L, struct env *env) {
+  env_outside(L, env);
+  struct task *task = env->first;
+  if (task) {
+    env->first = task->next;
+    if (!env->first) env->last = NULL;
+    task->queued = false;
+    lua_checkstack(L, 16);
+    /* Tasks in line are anchored by the registry; once done, by this. */
+    lua_pushthread(task->co);
+    lua_xmove(task->co, L, 1);
+    task_run(L, task);
+    lua_pop(L, 1);
+    return true;
+  }
+  if (!env->m) return false;
+  env->in_core++;
+  bool more = mts_turn(env->m, -1);
+  env->in_core--;
+  return more || env->first;
+}
+
+int wait_for(lua_State *L, struct env *env, struct waitable *w, lua_KFunction k) {
+  struct task *task = lua_isyieldable(L) ? task_of(L) : NULL;
+  while (!w->done) {
+    if (task) {
+      if (w->waiter && w->waiter != task) return luaL_error(L, "another coroutine waits for this already");
+      w->waiter = task;
+      task->waits = true;
+      return lua_yieldk(L, 0, (lua_KContext)w, k);
+    }
+    if (!drive(L, env) && !w->done) return luaL_error(L, "nothing is under way that could end this wait");
+  }
+  return k(L, LUA_OK, (lua_KContext)w);
+}
+
+/* ---- functions ---- */
+
+/* spawn(fn, ...) -> task: runs as soon as somebody waits */
+static int l_spawn(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  task_new(L, env_get(L), lua_gettop(L) - 1);
+  return 1;
+}
+
+static int await_k(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  struct task *task = (struct task *)context; /* the waitable is its first member */
+  if (!task->wait.done) return wait_for(L, task->env, &task->wait, await_k);
+  int count = lua_gettop(task->co);
+  luaL_checkstack(L, count + 2, "too many results");
+  if (!lua_checkstack(task->co, count)) return luaL_error(L, "out of memory");
+  lua_pushboolean(L, task->ok);
+  for (int i = 1; i <= count; i++) lua_pushvalue(task->co, i);
+  lua_xmove(task->co, L, count);
+  return count + 1;
+}
+
+/* await(task) -> true, results... or false, error */
+static int l_await(lua_State *L) {
+  struct task *task = luaL_checkudata(L, 1, TASK_NAME);
+  return wait_for(L, task->env, &task->wait, await_k);
+}
+
+void wait_open(lua_State *L) {
+  if (luaL_newmetatable(L, OP_NAME)) {
+    lua_pushcfunction(L, op_gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  luaL_newmetatable(L, TASK_NAME);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key) == LUA_TNIL) {
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &tasks_key);
+  }
+  lua_pop(L, 3);
+}
+
+const luaL_Reg wait_functions[] = {{"spawn", l_spawn}, {"await", l_await}, {NULL, NULL}};
