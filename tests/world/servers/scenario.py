@@ -122,13 +122,7 @@ def equal(expected, got, now):
 
 
 def trace_words(answer):
-    words = []
-    for step in answer.get("trace") or []:
-        error = step.get("error")
-        if isinstance(error, dict):
-            error = error.get("code")
-        words.append((step.get("what"), error or "ok"))
-    return words
+    return [(step["what"], step.get("code", "ok")) for step in answer.get("trace") or []]
 
 
 def compare_trace(wanted, unwanted, answer):
