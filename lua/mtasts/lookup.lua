@@ -87,7 +87,7 @@ local function decision(answer)
   return 'warning', 'no MTA-STS; deliver as usual'
 end
 
-local function show_host(host)
+local function show_host(host, width)
   local good = host.permitted and not host.error
   local words
   if good then
@@ -96,8 +96,14 @@ local function show_host(host)
   else
     words = host.error and text.problem(host.error) or 'not permitted by the policy'
   end
-  print('  ' .. text.paint(good and 'good' or 'bad', good and '✓' or '✗') .. (' %5d  %s'):format(host.preference, host.name))
-  print(text.wrap((' '):rep(11) .. words, (' '):rep(11), 80))
+  local mark = text.paint(good and 'good' or 'bad', good and '✓' or '✗')
+  local head = ('%5d  %-' .. width .. 's  '):format(host.preference, host.name)
+  if #head + 4 + #words <= 80 then
+    print('  ' .. mark .. head .. words)
+  else
+    print('  ' .. mark .. head:match '^(.-)%s*$')
+    print(text.wrap((' '):rep(10) .. words, (' '):rep(10), 80))
+  end
 end
 
 local function show(answer, with_trace)
@@ -115,11 +121,13 @@ local function show(answer, with_trace)
   local err = answer.refresh_error
   if err then print(text.wrap('  ' .. text.paint(not_found[err.code] and 'dim' or 'warning', '! ' .. text.problem(err)), '    ', 80)) end
   if answer.hosts_error then print(text.wrap('  ' .. text.paint('warning', '! MX: ' .. text.problem(answer.hosts_error)), '    ', 80)) end
-  for _, host in ipairs(answer.hosts) do show_host(host) end
+  local width = 0
+  for _, host in ipairs(answer.hosts) do width = math.max(width, #host.name) end
+  for _, host in ipairs(answer.hosts) do show_host(host, width) end
   if with_trace then
     print '  steps:'
     for _, step in ipairs(answer.trace) do
-      print(text.wrap(('  %6d ms  %-9s %s'):format(step.at_ms, step.what, step.outcome or ''), (' '):rep(22), 80))
+      print(text.beside(('  %6d ms  %-9s '):format(step.at_ms, step.what), step.outcome or '', 80))
     end
   end
 end

@@ -49,6 +49,12 @@ function text.wrap(words, indent, width)
   return table.concat(lines, '\n')
 end
 
+-- head, then words in a column beside it.
+function text.beside(head, words, width)
+  local column = (' '):rep(#head)
+  return head .. text.wrap(column .. words, column, width):sub(#head + 1)
+end
+
 function text.problem(err)
   local words = err.message
   if err.detail and err.detail ~= '' and err.detail ~= err.message then words = words .. ': ' .. err.detail end
