@@ -6,9 +6,6 @@
 #include <unistd.h>
 
 #include "resolve/cache.h"
-#include "resolve/flight.h"
-#include "resolve/lookup.h"
-#include "resolve/probe.h"
 
 static void read_settings(struct mts *m) {
   const struct mts_settings *s = m->settings;
@@ -31,6 +28,7 @@ enum mts_err mts_new(const struct mts_settings *settings, struct mts **m) {
   struct mts *made = calloc(1, sizeof *made);
   if (!made) return MTS_ERR_NO_MEMORY;
   made->pid = getpid();
+  made->works.next = made->works.previous = &made->works;
   made->clock = mts_clock_real;
   enum mts_err err = settings_copy(settings, &made->settings);
   if (!err) {
@@ -49,13 +47,33 @@ enum mts_err mts_new(const struct mts_settings *settings, struct mts **m) {
   return MTS_OK;
 }
 
+void context_begin(struct mts *m, struct work *work, void (*drop)(struct work *work)) {
+  work->drop = drop;
+  work->next = &m->works;
+  work->previous = m->works.previous;
+  work->previous->next = work;
+  m->works.previous = work;
+}
+
+void context_end(struct work *work) {
+  work->previous->next = work->next;
+  work->next->previous = work->previous;
+}
+
+void context_drop(struct work *work) {
+  context_end(work);
+  work->drop(work);
+}
+
+static void drop_all(struct mts *m) {
+  while (m->works.next != &m->works) context_drop(m->works.next);
+}
+
 void mts_free(struct mts **m) {
   struct mts *it = *m;
   if (!it) return;
   context_after_fork(it);
-  lookup_cancel_all(it);
-  probe_cancel_all(it);
-  flight_cancel_all(it);
+  drop_all(it);
   if (it->net && !it->net_is_lent) it->net->ops->free(it->net);
   mts_store_close(&it->store);
   memory_free(&it->memory);
@@ -106,9 +124,7 @@ void context_after_fork(struct mts *m) {
     m->net = NULL;
   }
   if (m->store) mts_store_forget(&m->store);
-  lookup_cancel_all(m);
-  probe_cancel_all(m);
-  flight_cancel_all(m);
+  drop_all(m);
 }
 
 bool mts_turn(struct mts *m, int max_wait_ms) {

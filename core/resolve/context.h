@@ -14,6 +14,12 @@
 
 struct flight;
 
+/* First member of whatever goes on in a context: a lookup, a probe, a flight. */
+struct work {
+  struct work *previous, *next;
+  void (*drop)(struct work *work); /* ends it without a callback and frees it; it is unlinked already */
+};
+
 struct mts {
   struct mts_settings *settings;
   struct mts_clock clock;
@@ -35,16 +41,18 @@ struct mts {
   mts_alarm_fn alarm;
   void *hook_arg;
 
-  struct flight *flights;
-  struct mts_lookup *lookups;
-  struct mts_probe *probes;
-  uint64_t next_owner; /* numbers the owners of leases within this process */
+  struct work works;      /* head of the ring */
+  struct flight *flights; /* by domain, for those that join */
+  uint64_t next_owner;    /* numbers the owners of leases within this process */
 };
 
 /* Lends a world (and its clock) instead of the real one; before the first lookup. */
 void mts_lend_net(struct mts *m, struct mts_net *net);
 /* Loads the network module if there is none. Error: NET_MODULE. */
 enum mts_err context_net(struct mts *m);
+void context_begin(struct mts *m, struct work *work, void (*drop)(struct work *work));
+void context_end(struct work *work);  /* unlinks it */
+void context_drop(struct work *work); /* unlinks it and calls its drop */
 /* Ends a job if it is one; nothing when its world was left to the parent of a fork. */
 void context_cancel(struct mts *m, struct mts_job **job);
 /* After fork, in the child: lets go of what belongs to the parent. Cheap when nothing happened. */

@@ -17,6 +17,7 @@
 #define LEASE_POLL_MOST_MS 250
 
 struct flight {
+  struct work work; /* first */
   struct mts *m;
   struct flight *next;
   struct flight_waiter *waiters;
@@ -77,6 +78,13 @@ static void let_go(struct flight *flight) {
   if (flight->leased) cache_unlease(flight->m, flight->entry.domain, flight->owner);
 }
 
+static void drop(struct work *work) {
+  struct flight *flight = (struct flight *)work;
+  let_go(flight);
+  while (flight->waiters) flight_leave(flight->waiters);
+  release(flight);
+}
+
 static void tell_log(const struct flight *flight) {
   const struct mts_entry *entry = &flight->entry;
   struct mts_log *log = flight->m->log;
@@ -123,6 +131,7 @@ static void finish(struct flight *flight, bool learned) {
     raise_alarm(flight);
     cache_put(flight->m, &flight->entry);
   }
+  context_end(&flight->work);
   let_go(flight);
   tell_waiters(flight);
   release(flight);
@@ -387,6 +396,7 @@ static enum mts_err start(struct mts *m, const struct mts_entry *known, enum fli
     release(flight);
     return err;
   }
+  context_begin(m, &flight->work, drop);
   flight->next = m->flights;
   m->flights = flight;
   *started = flight;
@@ -427,13 +437,4 @@ void flight_note_overdue(struct flight_waiter *waiter, struct mts_entry *entry) 
     life_no_record(entry, now(flight), MTS_ERR_DNS_TIMEOUT, 0, "while mail waited");
   }
   cache_put(flight->m, entry);
-}
-
-void flight_cancel_all(struct mts *m) {
-  while (m->flights) {
-    struct flight *flight = m->flights;
-    let_go(flight);
-    while (flight->waiters) flight_leave(flight->waiters);
-    release(flight);
-  }
 }

@@ -25,6 +25,7 @@ struct flight_waiter {
   struct flight *flight; /* NULL: not waiting */
   struct flight_waiter *next;
   void (*done)(struct flight_waiter *waiter, const struct flight_outcome *outcome);
+  void *arg;
 };
 
 /* Joins the flight of this domain or starts one. waiter NULL: nobody waits (background). Errors: NET_MODULE, NO_MEMORY. */
@@ -33,7 +34,5 @@ void flight_leave(struct flight_waiter *waiter);
 /* Somebody stopped waiting at a deadline: unless the flight ends well later, this attempt counts as failed (no new GET for a
  * while). */
 void flight_note_overdue(struct flight_waiter *waiter, struct mts_entry *entry);
-
-void flight_cancel_all(struct mts *m);
 
 #endif

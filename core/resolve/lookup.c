@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: ISC */
-#include "resolve/lookup.h"
-
+/* SPDX-License-Identifier: ISC
+ * The walk of one lookup: destination, cache, live policy, rule, hosts, verdict, rule, one callback. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +12,9 @@
 #include "sts/verdict.h"
 
 struct mts_lookup {
-  struct flight_waiter waiter; /* first: the flight hands it back */
+  struct work work; /* first */
+  struct flight_waiter waiter;
   struct mts *m;
-  struct mts_lookup *previous, *next;
   struct mts_lookup_opts opts;
   mts_lookup_fn done;
   void *arg;
@@ -55,7 +54,7 @@ static int64_t now(const struct mts_lookup *lookup) { return mts_clock_now_s(&lo
 /* ---- the live policy ---- */
 
 static void landed(struct flight_waiter *waiter, const struct flight_outcome *outcome) {
-  struct mts_lookup *lookup = (struct mts_lookup *)waiter;
+  struct mts_lookup *lookup = waiter->arg;
   struct mts_entry entry = {0};
   trace_append(&lookup->trace, outcome->trace, outcome->base_ms - lookup->base_ms);
   lookup->step_ms = mono(lookup);
@@ -101,6 +100,7 @@ static void set_deadline(struct mts_lookup *lookup) {
 
 static void look(struct mts_lookup *lookup, enum flight_want want) {
   lookup->waiter.done = landed;
+  lookup->waiter.arg = lookup;
   enum mts_err err = flight_join(lookup->m, &lookup->entry, want, &lookup->waiter);
   if (!err) {
     set_deadline(lookup);
@@ -282,14 +282,6 @@ static void judge(struct mts_lookup *lookup) {
 
 /* ---- beginning and end ---- */
 
-static void unlink_lookup(struct mts_lookup *lookup) {
-  if (lookup->previous)
-    lookup->previous->next = lookup->next;
-  else
-    lookup->m->lookups = lookup->next;
-  if (lookup->next) lookup->next->previous = lookup->previous;
-}
-
 static void release(struct mts_lookup *lookup) {
   mts_entry_clear(&lookup->entry);
   trace_free(&lookup->trace);
@@ -298,7 +290,6 @@ static void release(struct mts_lookup *lookup) {
 }
 
 static void let_go(struct mts_lookup *lookup) {
-  unlink_lookup(lookup);
   flight_leave(&lookup->waiter);
   hosts_cancel(&lookup->hosts);
   context_cancel(lookup->m, &lookup->deadline);
@@ -318,9 +309,16 @@ static void finish(struct mts_lookup *lookup) {
   if (lookup->ended) *lookup->ended = true;
   mts_lookup_fn done = lookup->done;
   void *arg = lookup->arg;
+  context_end(&lookup->work);
   let_go(lookup);
   release(lookup);
   done(arg, MTS_OK, answer);
+}
+
+static void drop(struct work *work) {
+  struct mts_lookup *lookup = (struct mts_lookup *)work;
+  let_go(lookup);
+  release(lookup);
 }
 
 static void note_cache(struct mts_lookup *lookup) {
@@ -362,9 +360,7 @@ enum mts_err mts_lookup_start(struct mts *m, const char *destination, const stru
   memccpy(answer->domain, parsed.domain, 0, sizeof answer->domain);
   answer->smarthost = parsed.kind == MTS_DEST_SMARTHOST;
   made->base_ms = made->step_ms = mono(made);
-  made->next = m->lookups;
-  if (m->lookups) m->lookups->previous = made;
-  m->lookups = made;
+  context_begin(m, &made->work, drop);
   cache_get(m, parsed.domain, false, &made->entry, &made->from);
   note_cache(made);
   begin(made);
@@ -374,17 +370,8 @@ enum mts_err mts_lookup_start(struct mts *m, const char *destination, const stru
 }
 
 void mts_lookup_cancel(struct mts_lookup **lookup) {
-  if (!*lookup) return;
-  let_go(*lookup);
-  release(*lookup);
+  if (*lookup) context_drop(&(*lookup)->work);
   *lookup = NULL;
-}
-
-void lookup_cancel_all(struct mts *m) {
-  while (m->lookups) {
-    struct mts_lookup *lookup = m->lookups;
-    mts_lookup_cancel(&lookup);
-  }
 }
 
 struct waiting {

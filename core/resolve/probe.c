@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: ISC */
-#include "resolve/probe.h"
+/* SPDX-License-Identifier: ISC
+ * A probe of one mail host by its name. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 #include "resolve/addresses.h"
 
 struct mts_probe {
+  struct work work; /* first */
   struct mts *m;
-  struct mts_probe *previous, *next;
   struct mts_probe_opts opts;
   char host[MTS_NAME_SIZE];
   mts_probe_fn done;
@@ -19,18 +19,10 @@ struct mts_probe {
   struct mts_job *job;
 };
 
-static void unlink_probe(struct mts_probe *probe) {
-  if (probe->previous)
-    probe->previous->next = probe->next;
-  else
-    probe->m->probes = probe->next;
-  if (probe->next) probe->next->previous = probe->previous;
-}
-
 static void finish(struct mts_probe *probe, enum mts_err err, const struct mts_tls *tls) {
   mts_probe_fn done = probe->done;
   void *arg = probe->arg;
-  unlink_probe(probe);
+  context_end(&probe->work);
   free(probe);
   done(arg, err, tls);
 }
@@ -56,6 +48,13 @@ static void got_addresses(void *arg, struct addresses *addresses) {
   if (err) finish(probe, err, NULL);
 }
 
+static void drop(struct work *work) {
+  struct mts_probe *probe = (struct mts_probe *)work;
+  if (probe->asking_addresses) addresses_cancel(&probe->addresses);
+  context_cancel(probe->m, &probe->job);
+  free(probe);
+}
+
 enum mts_err mts_probe_start(struct mts *m, const char *host, const struct mts_probe_opts *opts, mts_probe_fn done, void *arg,
                              struct mts_probe **probe) {
   context_after_fork(m);
@@ -76,26 +75,12 @@ enum mts_err mts_probe_start(struct mts *m, const char *host, const struct mts_p
     return err;
   }
   made->asking_addresses = true;
-  made->next = m->probes;
-  if (m->probes) m->probes->previous = made;
-  m->probes = made;
+  context_begin(m, &made->work, drop);
   *probe = made;
   return MTS_OK;
 }
 
 void mts_probe_cancel(struct mts_probe **probe) {
-  struct mts_probe *it = *probe;
-  if (!it) return;
-  if (it->asking_addresses) addresses_cancel(&it->addresses);
-  context_cancel(it->m, &it->job);
-  unlink_probe(it);
-  free(it);
+  if (*probe) context_drop(&(*probe)->work);
   *probe = NULL;
-}
-
-void probe_cancel_all(struct mts *m) {
-  while (m->probes) {
-    struct mts_probe *probe = m->probes;
-    mts_probe_cancel(&probe);
-  }
 }
