@@ -26,7 +26,7 @@ key() { ldns-keygen -a ECDSAP256SHA256 "$@"; }
 sign() { # FILE KEY [OPTION...]
   file=$1 key=$2
   shift 2
-  ldns-signzone "$@" -e 20370101000000 -f "$file.signed" "$file" "$key"
+  ldns-signzone -i 20200101000000 "$@" -e 20370101000000 -f "$file.signed" "$file" "$key"
 }
 
 begin test. > test
@@ -39,7 +39,7 @@ nsec3=$(key -k nsec3.test.)
 broken=$(key -k broken.test.)
 other=$(key -k broken.test.)
 sign nsec.test "$nsec"
-sign nsec3.test "$nsec3" -n -t 0
+sign nsec3.test "$nsec3" -n -t 0 -i "$(date -u -d '+60 seconds' +%Y%m%d%H%M%S)" # as a slow clock sees it
 sign broken.test "$broken"
 cp plain.test plain.test.signed
 cat "$nsec.ds" "$nsec3.ds" "$other.ds" >> test
