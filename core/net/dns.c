@@ -72,24 +72,30 @@ static void land(struct dns_job *q, enum landing what) {
   event_active(q->event, EV_TIMEOUT, 0);
 }
 
-/* 904: all answers bogus. */
+/* false: bogus, or no word about it where there must be one. */
+static bool validated(struct dns_job *q, getdns_dict *response) {
+  uint32_t status = 0;
+  if (getdns_dict_get_int(response, "/replies_tree/0/dnssec_status", &status) != GETDNS_RETURN_GOOD) return false;
+  switch (status) {
+    case GETDNS_DNSSEC_SECURE:
+      q->dnssec = MTS_DNSSEC_SECURE;
+      return true;
+    case GETDNS_DNSSEC_INSECURE:
+      q->dnssec = MTS_DNSSEC_INSECURE;
+      return true;
+    case GETDNS_DNSSEC_INDETERMINATE: /* no anchor above this name; below the root's there is none such */
+      return !q->pool->root_anchor;
+    default:
+      return false;
+  }
+}
+
 static void note_reply(struct dns_job *q, getdns_dict *response) {
-  uint32_t status = 0, dnssec = 0;
   getdns_bindata *packet = NULL;
   q->dnssec = MTS_DNSSEC_UNKNOWN;
-  if (q->pool->anchors) {
-    if (getdns_dict_get_int(response, "status", &status) == GETDNS_RETURN_GOOD && status == GETDNS_RESPSTATUS_ALL_BOGUS_ANSWERS) {
-      land(q, LANDED_BOGUS);
-      return;
-    }
-    if (getdns_dict_get_int(response, "/replies_tree/0/dnssec_status", &dnssec) == GETDNS_RETURN_GOOD) {
-      if (dnssec == GETDNS_DNSSEC_BOGUS) {
-        land(q, LANDED_BOGUS);
-        return;
-      }
-      if (dnssec == GETDNS_DNSSEC_SECURE) q->dnssec = MTS_DNSSEC_SECURE;
-      if (dnssec == GETDNS_DNSSEC_INSECURE) q->dnssec = MTS_DNSSEC_INSECURE;
-    }
+  if (q->pool->anchors && !validated(q, response)) {
+    land(q, LANDED_BOGUS);
+    return;
   }
   if (getdns_dict_get_bindata(response, "/replies_full/0", &packet) != GETDNS_RETURN_GOOD) {
     land(q, LANDED_ERROR);

@@ -11,6 +11,7 @@
 
 #define RESOLV_CONF "/etc/resolv.conf"
 #define UDP_PAYLOAD 1232         /* not fragmented anywhere */
+#define CLOCK_SKEW_S 300         /* a signature made a moment ago is not bogus because our clock is slow */
 #define CONTEXT_TIMEOUT_MS 60000 /* never reached: our own timers are shorter */
 
 /* "192.0.2.1", "192.0.2.1:53", "2001:db8::1", "[2001:db8::1]:53". */
@@ -81,6 +82,15 @@ static bool is_loopback(const struct mts_address *address) {
   return address->family == AF_INET ? address->bytes[0] == 127 : !memcmp(address->bytes, one, sizeof one);
 }
 
+static bool covers_all(getdns_list *anchors) {
+  getdns_dict *record = NULL;
+  getdns_bindata *owner = NULL;
+  for (size_t i = 0; getdns_list_get_dict(anchors, i, &record) == GETDNS_RETURN_GOOD; i++) {
+    if (getdns_dict_get_bindata(record, "name", &owner) == GETDNS_RETURN_GOOD && owner->size == 1) return true;
+  }
+  return false;
+}
+
 /* Without anchors of ours getdns would fetch some from the internet and write into ~/.getdns. */
 static void read_anchors(struct world *world, struct dns_pool *pool) {
   static const char *const places[] = {"/usr/share/dns/root.key", "/etc/unbound/root.key", "/var/lib/unbound/root.key"};
@@ -89,13 +99,15 @@ static void read_anchors(struct world *world, struct dns_pool *pool) {
     FILE *file = fopen(*set ? set : places[i], "re");
     size_t count = 0;
     if (!file) continue;
-    if (getdns_fp2rr_list(file, &pool->anchors, ".", 3600) != GETDNS_RETURN_GOOD) pool->anchors = NULL;
+    /* No origin means the root. With a name given, getdns 1.6 takes a length it never set and fails now and then. */
+    if (getdns_fp2rr_list(file, &pool->anchors, NULL, 3600) != GETDNS_RETURN_GOOD) pool->anchors = NULL;
     fclose(file);
     if (pool->anchors && (getdns_list_get_length(pool->anchors, &count) != GETDNS_RETURN_GOOD || count == 0)) {
       getdns_list_destroy(pool->anchors);
       pool->anchors = NULL;
     }
   }
+  pool->root_anchor = pool->anchors && covers_all(pool->anchors);
   if (!pool->anchors)
     mts_log_write(world->config.log, MTS_LOG_ERROR, NULL,
                   "DNSSEC: no trust anchors in %s; answers are not validated. Install dns-root-data or set trust_anchors",
@@ -111,7 +123,8 @@ static enum mts_err set_dnssec(struct world *world, struct dns_pool *pool) {
   if (world->config.dnssec == MTS_NET_DNSSEC_VALIDATE) read_anchors(world, pool);
   getdns_return_t bad = GETDNS_RETURN_GOOD;
   if (pool->ad) bad = getdns_dict_set_int(pool->extensions, "/header/ad", 1);
-  if (pool->anchors) bad = getdns_dict_set_int(pool->extensions, "dnssec", GETDNS_EXTENSION_TRUE);
+  /* The plain "dnssec" withholds what is bogus or not covered by an anchor: then the two cannot be told apart. */
+  if (pool->anchors) bad = getdns_dict_set_int(pool->extensions, "dnssec_return_all_statuses", GETDNS_EXTENSION_TRUE);
   return bad == GETDNS_RETURN_GOOD ? MTS_OK : MTS_ERR_NO_MEMORY;
 }
 
@@ -161,11 +174,15 @@ static getdns_return_t set_upstream(getdns_context *context, const struct dns_se
   return bad;
 }
 
+/* getdns 1.6 reads one transport behind the last when a reply is truncated, and would go on over TCP by itself if what is there looks
+ * like it; so there shall never be old data. */
+static void *zeroed(size_t n) { return calloc(1, n); }
+
 enum mts_err dns_pool_context(struct dns_pool *pool, struct dns_server *server, bool tcp, getdns_context **result) {
   getdns_context *context = NULL;
   getdns_namespace_t space = GETDNS_NAMESPACE_DNS;
   getdns_transport_list_t transport = tcp ? GETDNS_TRANSPORT_TCP : GETDNS_TRANSPORT_UDP;
-  getdns_return_t bad = getdns_context_create(&context, 0);
+  getdns_return_t bad = getdns_context_create_with_memory_functions(&context, 0, zeroed, realloc, free);
   if (bad) return MTS_ERR_NO_MEMORY;
   bad = getdns_context_set_resolution_type(context, GETDNS_RESOLUTION_STUB);
   if (!bad) bad = getdns_context_set_namespaces(context, 1, &space);
@@ -174,6 +191,7 @@ enum mts_err dns_pool_context(struct dns_pool *pool, struct dns_server *server, 
   if (!bad) bad = getdns_context_set_edns_maximum_udp_payload_size(context, UDP_PAYLOAD);
   if (!bad) bad = getdns_context_set_timeout(context, CONTEXT_TIMEOUT_MS);
   if (!bad && pool->anchors) bad = getdns_context_set_dnssec_trust_anchors(context, pool->anchors);
+  if (!bad) bad = getdns_context_set_dnssec_allowed_skew(context, CLOCK_SKEW_S);
   if (!bad) bad = set_upstream(context, server);
   if (!bad) bad = getdns_context_set_eventloop(context, &pool->loop->ext);
   if (bad) {

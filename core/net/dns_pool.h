@@ -27,6 +27,7 @@ struct dns_pool {
   size_t first;         /* answered last */
   bool ad;              /* believe the AD bit */
   getdns_list *anchors; /* not NULL: getdns validates */
+  bool root_anchor;     /* every name is below an anchor */
   getdns_dict *extensions;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC
- * DNSSEC with a real unbound that serves a zone signed a moment ago. */
+ * DNSSEC with a real unbound that serves zones signed a moment ago. */
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -57,7 +57,7 @@ static int start(void **state) {
     _exit(127);
   }
   for (int i = 0; i < 50; i++) {
-    if (ask("txt.test", MTS_NET_DNSSEC_OFF, "").err == MTS_OK) return 0;
+    if (ask("txt.nsec.test", MTS_NET_DNSSEC_OFF, "").err == MTS_OK) return 0;
     usleep(100000);
   }
   return -1;
@@ -72,30 +72,80 @@ static int stop(void **state) {
   return system(command);
 }
 
+static struct mts_dns_answer validate(const char *name) { return ask(name, MTS_NET_DNSSEC_VALIDATE, "anchor"); }
+
+static void is(struct mts_dns_answer answer, enum mts_err err, enum mts_dnssec dnssec) {
+  if (answer.err != err) print_error("%s\n", answer.detail);
+  assert_int_equal(answer.err, err);
+  assert_int_equal(answer.dnssec, dnssec);
+}
+
 static void a_validating_server_is_believed(void **state) {
   (void)state;
-  assert_int_equal(ask("txt.test", MTS_NET_DNSSEC_AD, "").dnssec, MTS_DNSSEC_SECURE);
-  assert_int_equal(ask("txt.test", MTS_NET_DNSSEC_OFF, "").dnssec, MTS_DNSSEC_UNKNOWN);
+  is(ask("txt.nsec.test", MTS_NET_DNSSEC_AD, ""), MTS_OK, MTS_DNSSEC_SECURE);
+  is(ask("zzz.nsec.test", MTS_NET_DNSSEC_AD, ""), MTS_ERR_DNS_NXDOMAIN, MTS_DNSSEC_SECURE);
+  is(ask("txt.plain.test", MTS_NET_DNSSEC_AD, ""), MTS_OK, MTS_DNSSEC_INSECURE);
+  is(ask("txt.broken.test", MTS_NET_DNSSEC_AD, ""), MTS_ERR_DNS_SERVFAIL, MTS_DNSSEC_UNKNOWN);
+  is(ask("txt.nsec.test", MTS_NET_DNSSEC_OFF, ""), MTS_OK, MTS_DNSSEC_UNKNOWN);
 }
 
 static void own_validation_with_an_own_anchor(void **state) {
   (void)state;
-  struct mts_dns_answer answer = ask("txt.test", MTS_NET_DNSSEC_VALIDATE, "anchor");
-  assert_int_equal(answer.err, MTS_OK);
-  assert_int_equal(answer.dnssec, MTS_DNSSEC_SECURE);
+  for (int i = 0; i < 8; i++) is(validate("txt.nsec.test"), MTS_OK, MTS_DNSSEC_SECURE);
+  is(validate("txt.nsec3.test"), MTS_OK, MTS_DNSSEC_SECURE);
+  is(validate("any.wild.nsec.test"), MTS_OK, MTS_DNSSEC_SECURE);
+  is(validate("any.wild.nsec3.test"), MTS_OK, MTS_DNSSEC_SECURE);
+}
+
+static void an_answer_too_long_for_a_datagram_is_validated_over_tcp(void **state) {
+  (void)state;
+  is(validate("big.nsec.test"), MTS_OK, MTS_DNSSEC_SECURE);
+  is(validate("big.plain.test"), MTS_OK, MTS_DNSSEC_INSECURE);
+  is(validate("big.broken.test"), MTS_ERR_DNS_BOGUS, MTS_DNSSEC_UNKNOWN);
 }
 
 static void absence_is_proved_and_has_its_ttl(void **state) {
   (void)state;
-  struct mts_dns_answer answer = ask("zzz", MTS_NET_DNSSEC_VALIDATE, "anchor");
-  assert_int_equal(answer.err, MTS_ERR_DNS_NXDOMAIN);
-  assert_int_equal(answer.dnssec, MTS_DNSSEC_SECURE);
-  assert_int_equal(answer.ttl_s, 50);
+  static const char *const names[] = {"zzz.nsec.test",  "a.b.nsec.test",  "lost.nsec.test",
+                                      "zzz.nsec3.test", "a.b.nsec3.test", "zzz.test"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    struct mts_dns_answer answer = validate(names[i]);
+    is(answer, MTS_ERR_DNS_NXDOMAIN, MTS_DNSSEC_SECURE);
+    assert_in_range(answer.ttl_s, 1, 50); /* unbound counts down */
+  }
+  is(validate("ns.nsec.test"), MTS_ERR_DNS_NODATA, MTS_DNSSEC_SECURE);
+  is(validate("ns.nsec3.test"), MTS_ERR_DNS_NODATA, MTS_DNSSEC_SECURE);
+}
+
+static void an_unsigned_zone_is_insecure_because_its_parent_says_so(void **state) {
+  (void)state;
+  is(validate("txt.plain.test"), MTS_OK, MTS_DNSSEC_INSECURE);
+  is(validate("alias.plain.test"), MTS_OK, MTS_DNSSEC_INSECURE);
+  is(validate("zzz.plain.test"), MTS_ERR_DNS_NXDOMAIN, MTS_DNSSEC_INSECURE);
+  is(validate("ns.plain.test"), MTS_ERR_DNS_NODATA, MTS_DNSSEC_INSECURE);
+}
+
+static void a_chain_is_as_secure_as_its_weakest_link(void **state) {
+  (void)state;
+  is(validate("alias.nsec.test"), MTS_OK, MTS_DNSSEC_SECURE);
+  is(validate("alias.nsec3.test"), MTS_OK, MTS_DNSSEC_SECURE);
+  is(validate("outside.nsec.test"), MTS_OK, MTS_DNSSEC_INSECURE);
+  is(validate("into-broken.nsec.test"), MTS_ERR_DNS_BOGUS, MTS_DNSSEC_UNKNOWN);
 }
 
 static void another_key_makes_the_zone_bogus(void **state) {
   (void)state;
-  assert_int_equal(ask("txt.test", MTS_NET_DNSSEC_VALIDATE, "wrong-anchor").err, MTS_ERR_DNS_BOGUS);
+  static const char *const names[] = {"txt.broken.test", "zzz.broken.test", "alias.broken.test", "ns.broken.test"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) is(validate(names[i]), MTS_ERR_DNS_BOGUS, MTS_DNSSEC_UNKNOWN);
+  is(ask("txt.nsec.test", MTS_NET_DNSSEC_VALIDATE, "wrong-anchor"), MTS_ERR_DNS_BOGUS, MTS_DNSSEC_UNKNOWN);
+  is(ask("zzz.nsec.test", MTS_NET_DNSSEC_VALIDATE, "wrong-anchor"), MTS_ERR_DNS_BOGUS, MTS_DNSSEC_UNKNOWN);
+  is(ask("txt.plain.test", MTS_NET_DNSSEC_VALIDATE, "wrong-anchor"), MTS_ERR_DNS_BOGUS, MTS_DNSSEC_UNKNOWN);
+}
+
+static void outside_of_an_island_of_trust_nothing_is_known(void **state) {
+  (void)state;
+  is(ask("txt.nsec.test", MTS_NET_DNSSEC_VALIDATE, "island"), MTS_OK, MTS_DNSSEC_SECURE);
+  is(ask("txt.nsec3.test", MTS_NET_DNSSEC_VALIDATE, "island"), MTS_OK, MTS_DNSSEC_UNKNOWN);
 }
 
 static void without_anchors_nothing_is_validated_and_nothing_is_written(void **state) {
@@ -103,9 +153,8 @@ static void without_anchors_nothing_is_validated_and_nothing_is_written(void **s
   char home[128];
   struct stat status;
   assert_int_equal(setenv("HOME", directory, 1), 0);
-  struct mts_dns_answer answer = ask("txt.test", MTS_NET_DNSSEC_VALIDATE, "/nonexistent/anchor");
-  assert_int_equal(answer.err, MTS_OK);
-  assert_int_equal(answer.dnssec, MTS_DNSSEC_UNKNOWN);
+  is(ask("txt.nsec.test", MTS_NET_DNSSEC_VALIDATE, "/nonexistent/anchor"), MTS_OK, MTS_DNSSEC_UNKNOWN);
+  is(validate("txt.nsec.test"), MTS_OK, MTS_DNSSEC_SECURE);
   snprintf(home, sizeof home, "%s/.getdns", directory);
   assert_int_not_equal(stat(home, &status), 0);
 }
@@ -114,8 +163,12 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_validating_server_is_believed),
       cmocka_unit_test(own_validation_with_an_own_anchor),
+      cmocka_unit_test(an_answer_too_long_for_a_datagram_is_validated_over_tcp),
       cmocka_unit_test(absence_is_proved_and_has_its_ttl),
+      cmocka_unit_test(an_unsigned_zone_is_insecure_because_its_parent_says_so),
+      cmocka_unit_test(a_chain_is_as_secure_as_its_weakest_link),
       cmocka_unit_test(another_key_makes_the_zone_bogus),
+      cmocka_unit_test(outside_of_an_island_of_trust_nothing_is_known),
       cmocka_unit_test(without_anchors_nothing_is_validated_and_nothing_is_written),
   };
   return cmocka_run_group_tests(tests, start, stop);
