@@ -99,6 +99,8 @@ static const char *meant(struct mts_span value, const char *const *words, size_t
     char c = value.p[n];
     word[n] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
   }
+  for (; n < value.n; n++)
+    if (mts_is_alnum(value.p[n])) return NULL; /* several words */
   return mts_nearest(word, words, count);
 }
 
@@ -174,8 +176,11 @@ static void read_mx(struct parser *p, const struct field *f) {
   } else {
     p->mx_refused = true;
     if (!p->unusable_line) p->unusable_line = f->line;
+    bool several = v.n && (memchr(v.p, ' ', v.n) || memchr(v.p, ',', v.n));
     mts_note(&p->notes, "policy-mx-unusable", true, f->line, f->value_column,
-             "mx \"%s\" is neither a host name nor \"*.\" and a domain", mts_quote(quote, v));
+             several ? "mx \"%s\": write one host name in each line, and nothing else"
+                     : "mx \"%s\" is neither a host name nor \"*.\" and a domain",
+             mts_quote(quote, v));
   }
 }
 

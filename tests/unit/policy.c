@@ -334,6 +334,9 @@ static void a_message_tells_the_owner_what_to_write(void **s) {
   says(SPAN("mode: ENFORCE\n"), "policy-mode", "mode is \"ENFORCE\"; did you mean \"enforce\"?");
   says(SPAN("mode: [testing]\n"), "policy-mode", "mode is \"[testing]\"; did you mean \"testing\"?");
   says(SPAN("mode: test\n"), "policy-mode", "mode is \"test\"; did you mean \"testing\"?");
+  says(SPAN("mode: [enforce|testing|none]\n"), "policy-mode", "mode is \"[enforce|testing|none]\"; write enforce, testing or none");
+  says(SPAN("mx: a.test b.test\n"), "policy-mx-unusable",
+       "mx \"a.test b.test\": write one host name in each line, and nothing else");
   says(SPAN("mode: live\n"), "policy-mode", "mode is \"live\"; write enforce, testing or none");
   says(SPAN("version: STSv2\n"), "policy-version", "version is \"STSv2\"; write STSv1");
   says(SPAN("max-age: 5\n"), "policy-field-unknown", "field \"max-age\" is not looked at; did you mean \"max_age\"?");
