@@ -68,8 +68,8 @@ static void hosts_may_have_u_labels_and_patterns_not(void **s) {
 
 static void what_is_no_host_or_pattern_matches_nothing(void **s) {
   (void)s;
-  differs(NULL, "a.test");
-  differs("a.test", NULL);
+  assert_false(mts_mx_matches(NULL, "a.test"));
+  assert_false(mts_mx_matches("a.test", NULL));
   differs("", "");
   differs("a.test.", "a.test.");
   differs("a_b.test", "a_b.test");

@@ -49,30 +49,9 @@ static void ascii_becomes_lower_case_without_the_last_dot(void **s) {
 static void what_is_no_domain_name_is_refused(void **s) {
   (void)s;
   static const char *const bad[] = {
-      ".example.com",
-      "a..b",
-      "example..",
-      "..",
-      "-a.example",
-      "a-.example",
-      "a.-",
-      "a b.example",
-      " a.example",
-      "a.example ",
-      "a/b",
-      "a@b",
-      "*.example.com",
-      "a:25",
-      "[a.example]",
-      "a%b",
-      "a,b",
-      "a;b",
-      "a\"b",
-      "a\\b",
-      "a\tb",
-      "a\nb",
-      "a\x7f"
-      "b",
+      ".example.com", "a..b",       "example..", "..",   "-a.example",    "a-.example", "a.-",         "a b.example",
+      " a.example",   "a.example ", "a/b",       "a@b",  "*.example.com", "a:25",       "[a.example]", "a%b",
+      "a,b",          "a;b",        "a\"b",      "a\\b", "a\tb",          "a\nb",       "a\x7fz",
   };
   for (size_t i = 0; i < COUNT(bad); i++) refuses(bad[i], MTS_ERR_NAME_SYNTAX);
   refuses_span(SPAN("a\0b.example"), MTS_ERR_NAME_SYNTAX);
@@ -239,15 +218,7 @@ static void only_hosts_of_mx_records_may_have_underscores(void **s) {
 
 static void is_normal_only_if_normalising_changes_nothing(void **s) {
   (void)s;
-  static const char *const no[] = {"Example.com",
-                                   "example.com.",
-                                   "\xc3\xb1"
-                                   "aca.com",
-                                   "",
-                                   ".",
-                                   "a..b",
-                                   "192.0.2.1",
-                                   "a_b.c"};
+  static const char *const no[] = {"Example.com", "example.com.", "\xc3\xb1.com", "", ".", "a..b", "192.0.2.1", "a_b.c"};
   for (size_t i = 0; i < COUNT(no); i++) assert_false(mts_name_is_normal(mts_span_of(no[i])));
   assert_true(mts_name_is_normal(SPAN("example.com")));
   assert_true(mts_name_is_normal(SPAN("xn--i-7iq.ws")));

@@ -117,28 +117,10 @@ static void unusable_mx_lines_are_dropped_while_one_remains(void **s) {
   assert_int_equal(p->mx_count, 1);
   assert_string_equal(p->mx[0], "a.test");
   mts_policy_free(&p);
-  static const char *const bad[] = {".",
-                                    "*",
-                                    "*.",
-                                    "*a.test",
-                                    "mail.*.test",
-                                    "**.a.test",
-                                    "a..test",
-                                    "a.test..",
-                                    "-a.test",
-                                    "a_b.test",
-                                    "a b",
-                                    "a,b.test",
-                                    "[a.test]",
-                                    "a.test:25",
-                                    "192.0.2.1",
-                                    "http://a.test",
-                                    "\xc3\xb1"
-                                    "aca.com",
-                                    "<a.test>",
-                                    "\"a.test\"",
-                                    "{a.test}",
-                                    "*.*.test"};
+  static const char *const bad[] = {".",          "*",         "*.",        "*a.test",       "mail.*.test",  "**.a.test",
+                                    "a..test",    "a.test..",  "-a.test",   "a_b.test",      "a b",          "a,b.test",
+                                    "[a.test]",   "a.test:25", "192.0.2.1", "http://a.test", "\xc3\xb1.com", "<a.test>",
+                                    "\"a.test\"", "{a.test}",  "*.*.test"};
   for (size_t i = 0; i < COUNT(bad); i++) {
     struct mts_buf body = {.limit = 4096};
     mts_buf_addf(&body, HEAD "mx: %s\n", bad[i]);
@@ -256,8 +238,7 @@ static void a_value_is_printable_ascii_or_utf8(void **s) {
                                      "\xef\xbf\xbf",
                                      "\xf0\x90\x80\x80",
                                      "\xf4\x8f\xbf\xbf",
-                                     "a\xc3\xb1 \xe4\xbe\x8b"
-                                     "b"};
+                                     "a\xc3\xb1 \xe4\xbe\x8bz"};
   static const struct {
     const char *text;
     uint32_t column;
