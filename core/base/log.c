@@ -3,6 +3,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -31,6 +32,7 @@ struct mts_log {
   enum mts_log_to to;
   enum mts_log_level level;
   const struct mts_clock *clock;
+  bool no_stderr; /* it was closed: a file opened later may have its number, and must not get our lines */
   void (*write)(void *arg, enum mts_log_level level, const char *line);
   void *arg;
   size_t seldom_count;
@@ -71,6 +73,7 @@ enum mts_err mts_log_new(enum mts_log_to to, enum mts_log_level level, const str
   l->to = to;
   l->level = level;
   l->clock = clock ? clock : &mts_clock_real;
+  l->no_stderr = fcntl(STDERR_FILENO, F_GETFD) < 0;
   *log = l;
   return MTS_OK;
 }
@@ -154,7 +157,7 @@ static void emit(struct mts_log *log, enum mts_log_level level, const char *doma
   size_t n = strlen(line);
   if (n > LINE_SIZE - 1) n = LINE_SIZE - 1;
   line[n] = '\n';
-  put_stderr(line, n + 1);
+  if (!log->no_stderr) put_stderr(line, n + 1);
 }
 
 void mts_log_write(struct mts_log *log, enum mts_log_level level, const char *domain, const char *format, ...) {

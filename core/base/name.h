@@ -5,8 +5,9 @@
 
 #include "mtasts.h"
 
-/* A host or domain name as people or DNS write it -> A-labels, lower case, no trailing dot. LDH labels (RFC 5321 4.1.2), U-labels by
- * IDNA 2008 with the mappings of UTS 46 (non-transitional). An all-numeric last label is refused (an address). Errors: NAME_*. */
+/* A host or domain name as people or DNS write it -> A-labels, lower case, no trailing dot. LDH labels (RFC 5321 4.1.2), A-labels among
+ * them as they stand; U-labels by IDNA 2008 with the mappings of UTS 46 (non-transitional). An all-numeric last label is refused (an
+ * address). Errors: NAME_*, NO_MEMORY. */
 enum mts_err mts_name_normalise(struct mts_span text, char name[MTS_NAME_SIZE]);
 /* As above for names out of MX records, where labels may also have '_': what DNS says is compared, not judged. */
 enum mts_err mts_name_normalise_host(struct mts_span text, char name[MTS_NAME_SIZE]);

@@ -2,8 +2,8 @@
  * The syntax of a policy (RFC 8461 3.2): strict is computed always, the default profile forgives what cannot be misread. */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "base/nearest.h"
 #include "sts/fields.h"
 #include "sts/match.h"
 #include "sts/policy.h"
@@ -48,6 +48,16 @@ static size_t utf8_length(const unsigned char *p, size_t n) {
   return length;
 }
 
+static void note_byte(struct parser *p, size_t line, size_t column, unsigned char byte) {
+  if (byte == '\r')
+    mts_note(&p->notes, "policy-value-byte", true, line, column, "a CR without LF is no line end: end lines with LF or CRLF");
+  else if (byte == '\t')
+    mts_note(&p->notes, "policy-value-byte", true, line, column, "a tab is not allowed inside a value: write one blank");
+  else
+    mts_note(&p->notes, "policy-value-byte", true, line, column,
+             "byte 0x%02x is not allowed in a value: write printable ASCII or UTF-8", (unsigned)byte);
+}
+
 /* sts-policy-ext-value, blanks around it already gone. */
 static bool check_value(struct parser *p, const struct field *f) {
   char quote[MTS_QUOTE_SIZE];
@@ -61,8 +71,7 @@ static bool check_value(struct parser *p, const struct field *f) {
   for (size_t i = 0; i < f->value.n;) {
     size_t n = v[i] >= 0x20 && v[i] <= 0x7e ? 1 : utf8_length(v + i, f->value.n - i);
     if (n == 0) {
-      mts_note(&p->notes, "policy-value-byte", true, f->line, f->value_column + i,
-               "byte 0x%02x is not allowed in a value: write printable ASCII or UTF-8", (unsigned)v[i]);
+      note_byte(p, f->line, f->value_column + i, v[i]);
       fail(p, MTS_ERR_POLICY_SYNTAX);
       return false;
     }
@@ -75,20 +84,24 @@ static void read_version(struct parser *p, const struct field *f) {
   char quote[MTS_QUOTE_SIZE];
   p->has_version = true;
   if (mts_span_equals(f->value, "STSv1")) return;
-  mts_note(&p->notes, "policy-version", true, f->line, f->value_column, "unknown version \"%s\": write STSv1",
+  mts_note(&p->notes, "policy-version", true, f->line, f->value_column, "version is \"%s\"; write STSv1",
            mts_quote(quote, f->value));
   fail(p, MTS_ERR_POLICY_VERSION);
 }
 
-static const char *nearest_mode(struct mts_span value) {
-  static const char *const stems[] = {"enforc", "test", "none"};
-  static const char *const modes[] = {"enforce", "testing", "none"};
-  while (value.n && !mts_is_alnum(*value.p)) value.p++, value.n--;
-  for (size_t i = 0; i < sizeof stems / sizeof *stems; i++) {
-    size_t n = strlen(stems[i]);
-    if (value.n >= n && strncasecmp(value.p, stems[i], n) == 0) return modes[i];
+/* The word of the syntax that was meant, whatever its case and whatever stands around it; NULL if none is near. */
+static const char *meant(struct mts_span value, const char *const *words, size_t count) {
+  char word[16] = "";
+  while (value.n && !mts_is_alnum(value.p[0])) value.p++, value.n--;
+  size_t n = 0;
+  for (; n < value.n && (mts_is_alnum(value.p[n]) || value.p[n] == '_' || value.p[n] == '-'); n++) {
+    if (n == sizeof word - 1) return NULL;
+    char c = value.p[n];
+    word[n] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
   }
-  return NULL;
+  for (; n < value.n; n++)
+    if (mts_is_alnum(value.p[n])) return NULL; /* several words */
+  return mts_nearest(word, words, count);
 }
 
 static void read_mode(struct parser *p, const struct field *f) {
@@ -100,13 +113,13 @@ static void read_mode(struct parser *p, const struct field *f) {
     p->mode = all[i];
     return;
   }
-  const char *nearest = nearest_mode(f->value);
+  static const char *const modes[] = {"enforce", "testing", "none"};
+  const char *nearest = meant(f->value, modes, sizeof modes / sizeof *modes);
   mts_quote(quote, f->value);
   if (nearest)
-    mts_note(&p->notes, "policy-mode", true, f->line, f->value_column, "unknown mode \"%s\": did you mean \"%s\"?", quote, nearest);
+    mts_note(&p->notes, "policy-mode", true, f->line, f->value_column, "mode is \"%s\"; did you mean \"%s\"?", quote, nearest);
   else
-    mts_note(&p->notes, "policy-mode", true, f->line, f->value_column, "unknown mode \"%s\": write enforce, testing or none",
-             quote);
+    mts_note(&p->notes, "policy-mode", true, f->line, f->value_column, "mode is \"%s\"; write enforce, testing or none", quote);
   fail(p, MTS_ERR_POLICY_MODE);
 }
 
@@ -163,8 +176,11 @@ static void read_mx(struct parser *p, const struct field *f) {
   } else {
     p->mx_refused = true;
     if (!p->unusable_line) p->unusable_line = f->line;
+    bool several = v.n && (memchr(v.p, ' ', v.n) || memchr(v.p, ',', v.n));
     mts_note(&p->notes, "policy-mx-unusable", true, f->line, f->value_column,
-             "mx \"%s\" is neither a host name nor \"*.\" and a domain", mts_quote(quote, v));
+             several ? "mx \"%s\": write one host name in each line, and nothing else"
+                     : "mx \"%s\" is neither a host name nor \"*.\" and a domain",
+             mts_quote(quote, v));
   }
 }
 
@@ -187,6 +203,12 @@ static void read_field(struct parser *p, const struct field *f) {
       readers[i](p, f);
     return;
   }
+  static const char *const known[] = {"version", "mode", "max_age", "mx"};
+  char quote[MTS_QUOTE_SIZE];
+  const char *nearest = meant(f->name, known, sizeof known / sizeof *known);
+  if (nearest)
+    mts_note(&p->notes, "policy-field-unknown", false, f->line, f->column, "field \"%s\" is not looked at; did you mean \"%s\"?",
+             mts_quote(quote, f->name), nearest);
 }
 
 /* A line without its end. */
@@ -227,6 +249,10 @@ static void read_line(struct parser *p, struct mts_span line, size_t number, siz
 
 static size_t read_lines(struct parser *p, struct mts_span body) {
   size_t at = 0, number = 1, column = 1;
+  if (mts_span_begins(body, "\xff\xfe") || mts_span_begins(body, "\xfe\xff"))
+    mts_note(&p->notes, "policy-utf16", true, 1, 1, "the file is UTF-16: save it as plain text in ASCII or UTF-8");
+  if (mts_span_begins(body, "{\\rtf"))
+    mts_note(&p->notes, "policy-rtf", true, 1, 1, "the file is a rich text document: save it as plain text");
   if (mts_span_begins(body, "\xef\xbb\xbf")) {
     mts_note(&p->notes, "policy-bom", true, 1, 1, "the file begins with a byte order mark (UTF-8): remove it");
     at = 3;
@@ -274,10 +300,18 @@ static int by_pattern(const void *a, const void *b) {
   return order ? order : (x->line > y->line) - (x->line < y->line);
 }
 
-static int by_place(const void *a, const void *b) {
-  const struct mts_deviation *x = a, *y = b;
-  if (x->line != y->line) return x->line < y->line ? -1 : 1;
-  return (x->column > y->column) - (x->column < y->column);
+static bool is_before(const struct mts_deviation *x, const struct mts_deviation *y) {
+  return x->line != y->line ? x->line < y->line : x->column < y->column;
+}
+
+/* Those of one place keep their order. Nearly sorted already, and at most MTS_FINDINGS_MAX. */
+static void sort_findings(struct mts_findings *findings) {
+  for (size_t i = 1; findings && i < findings->count; i++) {
+    struct mts_deviation d = findings->list[i];
+    size_t j = i;
+    for (; j > 0 && is_before(&d, &findings->list[j - 1]); j--) findings->list[j] = findings->list[j - 1];
+    findings->list[j] = d;
+  }
 }
 
 /* Harmless, but often a slip for another host. Sorted, so that many lines stay cheap. */
@@ -313,7 +347,7 @@ enum mts_err mts_policy_parse(struct mts_span body, enum mts_profile profile, st
     note_repeated_mx(&p);
   }
   mts_notes_end(&p.notes);
-  if (findings && findings->count > 1) qsort(findings->list, findings->count, sizeof *findings->list, by_place);
+  sort_findings(findings);
   enum mts_err err = p.notes.no_memory ? MTS_ERR_NO_MEMORY : verdict(&p, profile);
   struct mts_policy *made = err ? NULL : mts_policy_build(p.mode, p.max_age_s, p.strings.p, p.strings.n, p.mx_count);
   if (!err && !made) err = MTS_ERR_NO_MEMORY;

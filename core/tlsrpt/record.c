@@ -190,6 +190,7 @@ enum mts_err mts_tlsrpt_select(const struct mts_span *texts, size_t count, struc
 }
 
 void mts_tlsrpt_free(struct mts_tlsrpt **tlsrpt) {
+  if (!tlsrpt) return;
   free(*tlsrpt);
   *tlsrpt = NULL;
 }
