@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -23,7 +24,8 @@ enum stage { STAGE_CONNECT, STAGE_BANNER, STAGE_EHLO, STAGE_STARTTLS, STAGE_HAND
 
 struct probe {
   struct mts_job job;
-  struct event *io; /* for what we wait for on fd */
+  struct event *io; /* for what we wait for on fd; persistent */
+  short waiting;    /* EV_READ or EV_WRITE of io */
   struct event *timer;
   int fd; /* -1: none */
   SSL *ssl;
@@ -118,8 +120,10 @@ static void ready(evutil_socket_t fd, short what, void *arg);
 
 /* false: the probe is dead */
 static bool wait_for(struct probe *probe, short what) {
+  if (probe->io && probe->waiting == what) return true;
   if (probe->io) event_free(probe->io);
-  probe->io = event_new(probe->job.world->base, probe->fd, what, ready, probe);
+  probe->io = event_new(probe->job.world->base, probe->fd, (short)(what | EV_PERSIST), ready, probe);
+  probe->waiting = what;
   if (probe->io && event_add(probe->io, NULL) == 0) return true;
   fail(probe, MTS_ERR_NO_MEMORY, "out of memory", NULL);
   return false;
@@ -147,6 +151,8 @@ static int connect_to(struct probe *probe, const struct mts_address *address) {
   }
   probe->fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (probe->fd < 0) return errno;
+  /* QUIT follows the last flight of the handshake: it must not wait for that one's acknowledgement. */
+  setsockopt(probe->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
   return connect(probe->fd, (struct sockaddr *)&storage, n) == 0 || errno == EINPROGRESS ? 0 : errno;
 }
 

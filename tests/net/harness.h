@@ -155,7 +155,7 @@ static int start_servers(void **state) {
     dup2(in[0], 0);
     dup2(out[1], 1);
     close(in[0]), close(in[1]), close(out[0]), close(out[1]);
-    execlp("python3", "python3", "-W", "ignore", "net/servers.py", folder, (char *)NULL);
+    execlp("python3", "python3", "-W", "ignore", MTASTS_TEST_SERVERS, folder, (char *)NULL);
     _exit(127);
   }
   close(in[0]), close(out[1]);

@@ -257,6 +257,7 @@ servers = {
 def serve(listener, behave):
     while True:
         sock, _ = listener.accept()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
         def one(conn):
             try:

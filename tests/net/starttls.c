@@ -192,18 +192,6 @@ static void many_at_once_cancelled_and_left_pending(void **state) {
   close_world(shared);
 }
 
-static void cost(void **state) {
-  (void)state;
-  if (!getenv("MTASTS_TEST_COST")) skip();
-  struct mts_net *net = open_world(NULL, "");
-  struct mts_probe_request request = request_of("smtp", "good.example.com");
-  run(net, &request, MTS_OK);
-  clock_t began = clock();
-  for (int i = 0; i < 300; i++) run(net, &request, MTS_OK);
-  print_message("a probe: %.2f ms of CPU\n", (double)(clock() - began) * 1000 / CLOCKS_PER_SEC / 300);
-  close_world(net);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_good_host_and_its_facts),
@@ -213,7 +201,6 @@ int main(void) {
       cmocka_unit_test(the_next_address_after_a_refusal),
       cmocka_unit_test(dane_as_rfc_7672),
       cmocka_unit_test(many_at_once_cancelled_and_left_pending),
-      cmocka_unit_test(cost),
   };
   return cmocka_run_group_tests(tests, start_servers, stop_servers);
 }
