@@ -83,6 +83,7 @@ struct mts_probe_request {
   uint32_t deadline_ms;
   size_t tlsa_count; /* 0: verified against the trusted certificates (RFC 8461 4.2); else DANE (RFC 7672 3.1) */
   const struct mts_rr_tlsa *tlsa;
+  const char *next_hop; /* with DANE a name as good as host (RFC 7672 3.2.2); NULL: none */
 };
 typedef void (*mts_tls_fn)(void *arg, const struct mts_tls *tls);
 

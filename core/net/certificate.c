@@ -50,7 +50,13 @@ enum mts_err certificate_expect(SSL *ssl, const struct mts_probe_request *reques
   mts_text_format(host, sizeof host, "%s", request->host);
   if (SSL_set_tlsext_host_name(ssl, host) != 1) return MTS_ERR_NO_MEMORY;
   *dane = usable > 0;
-  return trust_expect_host(ssl, request->host);
+  enum mts_err err = trust_expect_host(ssl, request->host);
+  if (err != MTS_OK || !*dane) return err;
+  /* RFC 7672 3.2.2: the next-hop domain is a reference identifier too; RFC 8461 4.2 wants the MX host's name alone. */
+  if (request->next_hop && SSL_add1_host(ssl, request->next_hop) != 1) return MTS_ERR_NO_MEMORY;
+  /* RFC 7672 3.2.3: the CN counts where there is no DNS-ID. RFC 8461 4.2 knows DNS-IDs only. */
+  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return MTS_OK;
 }
 
 /* ---- after it ---- */

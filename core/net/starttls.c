@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -23,13 +24,14 @@ enum stage { STAGE_CONNECT, STAGE_BANNER, STAGE_EHLO, STAGE_STARTTLS, STAGE_HAND
 
 struct probe {
   struct mts_job job;
-  struct event *io; /* for what we wait for on fd */
+  struct event *io; /* for what we wait for on fd; persistent */
+  short waiting;    /* EV_READ or EV_WRITE of io */
   struct event *timer;
   int fd; /* -1: none */
   SSL *ssl;
   enum stage stage;
   bool dane;
-  char host[MTS_NAME_SIZE];
+  char host[MTS_NAME_SIZE], next_hop[MTS_NAME_SIZE];
   struct mts_probe_request request; /* points to the copies */
   size_t index;                     /* of the address being tried */
   int64_t began_ms, ends_ms;        /* mono */
@@ -108,21 +110,31 @@ static const char *stage_name(enum stage stage) {
   return "";
 }
 
-static void arm(struct probe *probe, int64_t ms) {
+/* Without its timer a probe might never end. */
+static bool arm(struct probe *probe, int64_t ms) {
   if (ms < 0) ms = 0;
   struct timeval after = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
-  evtimer_add(probe->timer, &after);
+  return evtimer_add(probe->timer, &after) == 0;
 }
 
 static void ready(evutil_socket_t fd, short what, void *arg);
 
-/* false: the probe is dead */
-static bool wait_for(struct probe *probe, short what) {
+/* The probe may be dead afterwards: callers return at once. */
+static void wait_for(struct probe *probe, short what) {
+  if (probe->io && probe->waiting == what) return;
   if (probe->io) event_free(probe->io);
-  probe->io = event_new(probe->job.world->base, probe->fd, what, ready, probe);
-  if (probe->io && event_add(probe->io, NULL) == 0) return true;
-  fail(probe, MTS_ERR_NO_MEMORY, "out of memory", NULL);
-  return false;
+  probe->io = event_new(probe->job.world->base, probe->fd, (short)(what | EV_PERSIST), ready, probe);
+  probe->waiting = what;
+  if (!probe->io || event_add(probe->io, NULL) != 0) fail(probe, MTS_ERR_NO_MEMORY, "out of memory", NULL);
+}
+
+/* The same for at most so long. */
+static void wait_at_most(struct probe *probe, short what, int64_t ms) {
+  if (arm(probe, ms)) {
+    wait_for(probe, what);
+  } else {
+    fail(probe, MTS_ERR_NO_MEMORY, "out of memory", NULL);
+  }
 }
 
 /* ---- connecting ---- */
@@ -147,6 +159,8 @@ static int connect_to(struct probe *probe, const struct mts_address *address) {
   }
   probe->fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (probe->fd < 0) return errno;
+  /* QUIT follows the last flight of the handshake: it must not wait for that one's acknowledgement. */
+  setsockopt(probe->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
   return connect(probe->fd, (struct sockaddr *)&storage, n) == 0 || errno == EINPROGRESS ? 0 : errno;
 }
 
@@ -159,8 +173,7 @@ static void try_addresses(struct probe *probe) {
     probe->connect_errno = connect_to(probe, address);
     if (probe->connect_errno == 0) {
       probe->stage = STAGE_CONNECT;
-      arm(probe, attempt_ms(left_ms, probe->request.address_count - probe->index));
-      wait_for(probe, EV_WRITE);
+      wait_at_most(probe, EV_WRITE, attempt_ms(left_ms, probe->request.address_count - probe->index));
       return;
     }
     hang_up(probe);
@@ -189,9 +202,8 @@ static void connected(struct probe *probe) {
     connect_failed(probe, error);
     return;
   }
-  arm(probe, probe->ends_ms - now_ms(probe));
   next_reply(probe, STAGE_BANNER);
-  wait_for(probe, EV_READ);
+  wait_at_most(probe, EV_READ, probe->ends_ms - now_ms(probe));
 }
 
 /* ---- TLS ---- */
@@ -209,8 +221,11 @@ static void say_quit(struct probe *probe) {
   }
   probe->stage = STAGE_QUIT;
   int64_t left_ms = probe->ends_ms - now_ms(probe);
-  arm(probe, left_ms < QUIT_MAX_MS ? left_ms : QUIT_MAX_MS);
-  wait_for(probe, EV_READ);
+  if (arm(probe, left_ms < QUIT_MAX_MS ? left_ms : QUIT_MAX_MS)) {
+    wait_for(probe, EV_READ);
+  } else {
+    finish(probe);
+  }
 }
 
 /* Whatever comes back is enough: nobody can take the verdict away any more. */
@@ -431,9 +446,18 @@ static bool copy_tlsa(struct probe *probe, const struct mts_probe_request *reque
   return true;
 }
 
+static bool is_host(const char *host) {
+  size_t n = strlen(host);
+  return n > 0 && n < MTS_NAME_SIZE && strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789-._") == n;
+}
+
 static bool copy_request(struct probe *probe, const struct mts_probe_request *request) {
   mts_text_format(probe->host, sizeof probe->host, "%s", request->host);
   probe->request = (struct mts_probe_request){.host = probe->host, .port = request->port, .address_count = request->address_count};
+  if (request->next_hop && is_host(request->next_hop)) {
+    mts_text_format(probe->next_hop, sizeof probe->next_hop, "%s", request->next_hop);
+    probe->request.next_hop = probe->next_hop;
+  }
   struct mts_address *addresses = calloc(request->address_count, sizeof *addresses);
   if (!addresses) return false;
   memcpy(addresses, request->addresses, request->address_count * sizeof *addresses);
@@ -445,11 +469,6 @@ static bool copy_request(struct probe *probe, const struct mts_probe_request *re
 static bool is_helo(const char *name) {
   size_t n = strlen(name);
   return n < MTS_NAME_SIZE && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:[]") == n;
-}
-
-static bool is_host(const char *host) {
-  size_t n = strlen(host);
-  return n > 0 && n < MTS_NAME_SIZE && strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789-._") == n;
 }
 
 enum mts_err starttls_start(struct world *world, const struct mts_probe_request *request, mts_tls_fn done, void *arg,
@@ -472,11 +491,10 @@ enum mts_err starttls_start(struct world *world, const struct mts_probe_request 
   probe->ends_ms = probe->began_ms + request->deadline_ms;
   job_begin(world, &probe->job, probe_end);
   probe->timer = evtimer_new(world->base, time_over, probe);
-  if (!probe->timer || !copy_request(probe, request)) {
+  if (!probe->timer || !copy_request(probe, request) || !arm(probe, 0)) {
     job_end(&probe->job);
     return MTS_ERR_NO_MEMORY;
   }
-  arm(probe, 0);
   *job = &probe->job;
   return MTS_OK;
 }

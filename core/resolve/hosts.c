@@ -88,6 +88,7 @@ static void probe(struct host_walk *each) {
       .deadline_ms = walk->m->probe_deadline_ms,
       .tlsa = each->tlsa,
       .tlsa_count = each->tlsa_count,
+      .next_hop = walk->answer->domain,
   };
   enum mts_err err = walk->m->net->ops->probe(walk->m->net, &request, probed, each, &each->job);
   if (err) {

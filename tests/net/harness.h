@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -155,7 +157,7 @@ static int start_servers(void **state) {
     dup2(in[0], 0);
     dup2(out[1], 1);
     close(in[0]), close(in[1]), close(out[0]), close(out[1]);
-    execlp("python3", "python3", "-W", "ignore", "net/servers.py", folder, (char *)NULL);
+    execlp("python3", "python3", "-W", "ignore", MTASTS_TEST_SERVERS, folder, (char *)NULL);
     _exit(127);
   }
   close(in[0]), close(out[1]);
@@ -180,10 +182,7 @@ static int stop_servers(void **state) {
   (void)state;
   close(servers_stdin);
   waitpid(servers_pid, NULL, 0);
-  char path[128];
-  for (size_t i = 0; i < sizeof leaves / sizeof *leaves; i++) in_folder(path, leaves[i].name), unlink(path);
-  in_folder(path, "ca"), unlink(path);
-  rmdir(folder);
+  assert_int_not_equal(access(folder, F_OK), 0); /* servers.py removes it, so that it goes even when this process is killed */
   X509_free(ca);
   EVP_PKEY_free(ca_key);
   return 0;
@@ -191,20 +190,116 @@ static int stop_servers(void **state) {
 
 /* ---- the world ---- */
 
-static struct mts_net *open_world(const char *https_server, const char *proxy) {
-  char path[128];
-  in_folder(path, "ca");
+static inline struct mts_net *open_trusting(const char *https_server, const char *proxy, const char *ca_file, const char *ca_path) {
   struct mts_net_config config = {
-      .nameservers = "", .trust_anchors = "", .ca_file = path, .ca_path = "", .https_proxy = proxy, .helo = "test.example"};
+      .nameservers = "", .trust_anchors = "", .ca_file = ca_file, .ca_path = ca_path, .https_proxy = proxy, .helo = "test.example"};
   config.https_port = https_server ? port_of(https_server) : 443;
   struct mts_net *net = NULL;
   assert_int_equal(mts_net_open_1(&config, &mts_clock_real, &net), MTS_OK);
   return net;
 }
 
-static void close_world(struct mts_net *net) { net->ops->free(net); }
+static inline struct mts_net *open_world(const char *https_server, const char *proxy) {
+  char path[128];
+  in_folder(path, "ca");
+  return open_trusting(https_server, proxy, path, "");
+}
+
+static inline void close_world(struct mts_net *net) { net->ops->free(net); }
 
 static const struct mts_address loopback = {AF_INET, {127, 0, 0, 1}};
 static const struct mts_address nobody = {AF_INET, {127, 9, 9, 9}}; /* nothing listens there */
+
+/* ---- fetches and probes where only the result matters ---- */
+
+struct outcome {
+  int calls;
+  enum mts_err err;
+  char detail[160], address[64];
+};
+
+static inline void keep_outcome(struct outcome *outcome, enum mts_err err, const char *detail, const char *address) {
+  outcome->calls++;
+  outcome->err = err;
+  snprintf(outcome->detail, sizeof outcome->detail, "%s", detail);
+  snprintf(outcome->address, sizeof outcome->address, "%s", address);
+}
+static inline void keep_fetched(void *arg, const struct mts_https_answer *answer) {
+  keep_outcome(arg, answer->err, answer->detail, answer->address);
+}
+static inline void keep_probed(void *arg, const struct mts_tls *tls) { keep_outcome(arg, tls->err, tls->detail, tls->address); }
+
+/* server NULL: a fetch of the path from the host of the world; else a probe of the server. */
+struct errand {
+  const char *server, *path;
+  size_t address_count;
+  const struct mts_address *addresses; /* NULL: loopback */
+  uint32_t deadline_ms;
+};
+
+static inline enum mts_err start_errand(struct mts_net *net, const struct errand *errand, struct outcome *outcome,
+                                        struct mts_job **job) {
+  *outcome = (struct outcome){.calls = 0};
+  const struct mts_address *addresses = errand->addresses ? errand->addresses : &loopback;
+  size_t count = errand->addresses ? errand->address_count : 1;
+  uint32_t deadline_ms = errand->deadline_ms ? errand->deadline_ms : 5000;
+  if (errand->server) {
+    struct mts_probe_request request = {.host = "good.example.com",
+                                        .port = port_of(errand->server),
+                                        .address_count = count,
+                                        .addresses = addresses,
+                                        .deadline_ms = deadline_ms};
+    return net->ops->probe(net, &request, keep_probed, outcome, job);
+  }
+  struct mts_https_request request = {.host = "good.example.com",
+                                      .path = errand->path ? errand->path : "/",
+                                      .address_count = count,
+                                      .addresses = addresses,
+                                      .deadline_ms = deadline_ms,
+                                      .max_bytes = 65536};
+  return net->ops->https(net, &request, keep_fetched, outcome, job);
+}
+
+static inline struct outcome run_errand(struct mts_net *net, const struct errand *errand) {
+  struct outcome outcome;
+  struct mts_job *job = NULL;
+  assert_int_equal(start_errand(net, errand, &outcome, &job), MTS_OK);
+  while (net->ops->turn(net, -1)) {
+  }
+  assert_int_equal(outcome.calls, 1);
+  return outcome;
+}
+
+static inline int64_t mono_ms(void) { return mts_clock_mono_ms(&mts_clock_real); }
+
+/* ---- an address that swallows connections ---- */
+
+static const struct mts_address hole_address = {AF_INET, {127, 0, 0, 2}};
+
+struct hole {
+  int fds[8];
+};
+
+/* A listener whose queue is full: Linux drops further attempts, so that they seem to fall into a black hole. */
+static inline void dig_hole(struct hole *hole, uint16_t port) {
+  struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons(port)};
+  memcpy(&there.sin_addr, hole_address.bytes, 4);
+  for (int i = 0; i < 8; i++) {
+    hole->fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_true(hole->fds[i] >= 0);
+  }
+  int one = 1;
+  setsockopt(hole->fds[0], SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  assert_int_equal(bind(hole->fds[0], (struct sockaddr *)&there, sizeof there), 0);
+  assert_int_equal(listen(hole->fds[0], 0), 0);
+  for (int i = 1; i < 8; i++) {
+    connect(hole->fds[i], (struct sockaddr *)&there, sizeof there);
+    usleep(2000);
+  }
+}
+
+static inline void fill_hole(struct hole *hole) {
+  for (int i = 0; i < 8; i++) close(hole->fds[i]);
+}
 
 #endif

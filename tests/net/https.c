@@ -268,17 +268,6 @@ static void a_world_may_end_with_fetches_pending(void **state) {
   assert_int_equal(got.calls, 0);
 }
 
-static void cost(void **state) {
-  (void)state;
-  if (!getenv("MTASTS_TEST_COST")) skip();
-  struct mts_net *net = open_world("https", "");
-  expect(net, "good.example.com", "/", MTS_OK);
-  clock_t began = clock();
-  for (int i = 0; i < 300; i++) expect(net, "good.example.com", "/", MTS_OK);
-  print_message("a fetch: %.2f ms of CPU\n", (double)(clock() - began) * 1000 / CLOCKS_PER_SEC / 300);
-  close_world(net);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(status_200_alone_is_a_policy),
@@ -295,7 +284,6 @@ int main(void) {
       cmocka_unit_test(wrong_requests_do_not_start),
       cmocka_unit_test(many_at_once_and_cancelled_inside_callbacks),
       cmocka_unit_test(a_world_may_end_with_fetches_pending),
-      cmocka_unit_test(cost),
   };
   return cmocka_run_group_tests(tests, start_servers, stop_servers);
 }

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: ISC
 """Policy hosts and mail hosts that behave and misbehave. Usage: servers.py FOLDER, with FOLDER/NAME.pem (key and chain).
 
-Prints "NAME PORT" for each server and "ready" at last; ends when its standard input does."""
+Prints "NAME PORT" for each server and "ready" at last; ends when its standard input does, which is also when the test was killed,
+and then removes FOLDER."""
 import os
+import shutil
 import socket
 import ssl
 import struct
@@ -95,6 +97,9 @@ def http(request, send, close):
         send(answer(200, kind=None))
     elif path == "trickle":
         trickle(send)
+    elif path == "half-headers":
+        send(plain)
+        time.sleep(20)
     elif path == "silent":
         time.sleep(20)
     elif path == "short":
@@ -145,12 +150,14 @@ def line(sock):
 
 
 def smtp(sock, tls=None, banner=b"220 mx.example.com ESMTP\r\n", ehlo=b"250-mx hello\r\n250-SIZE 1\r\n250 starttls\r\n",
-         go=b"220 go ahead\r\n", after=None):
+         go=b"220 go ahead\r\n", after=None, silent=False):
     sock.sendall(banner)
     if not ehlo:
         return
     line(sock)
     sock.sendall(ehlo)
+    if silent:
+        time.sleep(20)
     if not go:
         return
     line(sock)
@@ -186,6 +193,14 @@ def endless(sock, text):
 
 def reset(sock):
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def finish_and_reset(sock):
+    """A whole handshake, then FIN and RST."""
+    conn = mail.wrap_socket(sock, server_side=True)
+    conn.shutdown(socket.SHUT_WR)
+    reset(conn)
+    conn.close()
 
 
 def old_tls():
@@ -225,6 +240,7 @@ servers = {
     "https-old": lambda s: https(s, old),
     "close": lambda s: None,
     "reset": reset,
+    "reset-late": lambda s: finish_and_reset(s),
     "garbage": lambda s: s.sendall(b"\0\1\2 not TLS at all\r\n" * 10),
     "mute": lambda s: time.sleep(20),
     "proxy": proxy,
@@ -237,11 +253,19 @@ servers = {
     "smtp-ehlo-421": lambda s: smtp(s, ehlo=b"421 busy\r\n", go=None),
     "smtp-454": lambda s: smtp(s, go=b"454 TLS not available\r\n", after=lambda c: None),
     "smtp-inject": lambda s: smtp(s, go=b"220 go\r\n250 injected\r\n", after=lambda c: time.sleep(1)),
+    "smtp-inject-next": lambda s: smtp(s, after=lambda c: (c.sendall(b"250 injected\r\n"), mail.wrap_socket(c, server_side=True))),
+    "smtp-inject-late": lambda s: smtp(
+        s, after=lambda c: (time.sleep(0.1), c.sendall(b"250 injected\r\n"), mail.wrap_socket(c, server_side=True))),
     "smtp-twice": lambda s: smtp(s, banner=b"220 a\r\n250 b\r\n"),
     "smtp-close-ehlo": lambda s: smtp(s, go=None, ehlo=b"250-mx\r\n"),
     "smtp-close-tls": lambda s: smtp(s, after=lambda c: c.recv(1)),
     "smtp-reset-tls": lambda s: smtp(s, after=lambda c: (c.recv(1), reset(c))),
     "smtp-garbage-tls": lambda s: smtp(s, after=lambda c: (c.recv(1), c.sendall(b"nonsense " * 50))),
+    "smtp-reset-go": lambda s: smtp(s, after=reset),
+    "smtp-reset-quit": lambda s: smtp(s, after=lambda c: finish_and_reset(c)),
+    "smtp-mute-ehlo": lambda s: smtp(s, ehlo=b"250-mx\r\n", go=b"", silent=True),
+    "smtp-mute-go": lambda s: smtp(s, go=b"220-wait\r\n", after=lambda c: time.sleep(20)),
+    "smtp-mute-quit": lambda s: smtp(s, after=lambda c: (mail.wrap_socket(c, server_side=True), time.sleep(20))),
     "smtp-mute-tls": lambda s: smtp(s, after=lambda c: time.sleep(20)),
     "smtp-alert": lambda s: smtp(s, after=lambda c: (c.recv(4096), c.sendall(b"\x15\3\3\0\2\2\x28"))),
     "smtp-nul": lambda s: smtp(s, banner=b"220 a\0b\r\n"),
@@ -257,6 +281,7 @@ servers = {
 def serve(listener, behave):
     while True:
         sock, _ = listener.accept()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
         def one(conn):
             try:
@@ -272,6 +297,12 @@ for name, behave in servers.items():
     listening = socket.create_server(("127.0.0.1", 0), backlog=512)
     ports[name] = listening.getsockname()[1]
     threading.Thread(target=serve, args=(listening, behave), daemon=True).start()
+    try:
+        six = socket.create_server(("::1", ports[name]), family=socket.AF_INET6)
+        threading.Thread(target=serve, args=(six, behave), daemon=True).start()
+    except OSError:
+        pass  # no IPv6 here
     print(name, ports[name], flush=True)
 print("ready", flush=True)
 sys.stdin.read()
+shutil.rmtree(folder)
