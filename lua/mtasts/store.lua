@@ -7,7 +7,7 @@ local store = {}
 
 function store.options(command)
   command:argument('what', 'What to do.'):choices { 'list', 'show', 'flush', 'refresh', 'stats' }
-  command:argument('domains', 'Domains, for show and flush.'):argname 'DOMAIN':args '*'
+  command:argument('domains', 'Domains, for show, flush and refresh.'):argname 'DOMAIN':args '*'
   command:flag('--all', 'flush: forget every domain.')
 end
 
@@ -77,11 +77,64 @@ function actions.flush(args, cli)
   return cli.exit.good
 end
 
+-- All that are due, a bounded number at a time. What fails is not due again for a while, so this ends; twice the number of
+-- domains is a bound for a store that cannot be written.
+local function refresh_due(entries)
+  local total = 0
+  repeat
+    local started, err = core.store_refresh(0)
+    if not started then return nil, err end
+    total = total + started
+  until started == 0 or total > 2 * #entries
+  return total
+end
+
+-- Whether due or not. Returns how many, and which of them.
+local function refresh_named(domains, cli)
+  local tasks, named = {}, {}
+  for i, domain in ipairs(domains) do
+    local name = normal(domain, cli)
+    named[name] = true
+    tasks[i] = core.spawn(core.lookup, name, { depth = 'policy', freshness = 'always' })
+  end
+  for _, task in ipairs(tasks) do core.await(task) end
+  return #domains, named
+end
+
+-- The domains (only those named, if any are) with a policy whose live one could not be learned since that time.
+local function failing_since(from, named)
+  local list = {}
+  for _, entry in ipairs(core.store_list() or {}) do
+    local err = entry.refresh_error
+    if err and entry.mode and err.at and err.at >= from and (not named or named[entry.domain]) then list[#list + 1] = entry end
+  end
+  return list
+end
+
 function actions.refresh(args, cli)
-  local started, err = core.store_refresh(0)
-  if not started then return failed(err, cli) end
-  print(args.json and core.json_encode { refreshed = started } or ('%d looked at anew'):format(started))
-  return cli.exit.good
+  local began = core.now()
+  local entries, err = core.store_list()
+  if not entries then return failed(err, cli) end
+  local total, named
+  if #args.domains > 0 then
+    total, named = refresh_named(args.domains, cli)
+  else
+    total, err = refresh_due(entries)
+    if not total then return failed(err, cli) end
+  end
+  local failing = failing_since(began, named)
+  if args.json then
+    local names = core.json_array {}
+    for i, entry in ipairs(failing) do names[i] = entry.domain end
+    print(core.json_encode { refreshed = total, failing = names })
+  else
+    print(('%d domain%s looked at anew, %d failed'):format(total, total == 1 and '' or 's', #failing))
+    for _, entry in ipairs(failing) do
+      print(text.wrap(('  %s: %s; its policy %s'):format(entry.domain, text.problem(entry.refresh_error),
+        text.ends(entry.expires_at, core.now())), '    ', 80))
+    end
+  end
+  return #failing > 0 and cli.exit.warnings or cli.exit.good
 end
 
 function actions.stats(args, cli)
