@@ -348,8 +348,8 @@ static bool is_answered_meanwhile(struct flight *flight) {
   if (cache_get(flight->m, flight->entry.domain, true, &entry, &from) != MTS_OK) return false;
   mts_entry_clear(&flight->entry);
   flight->entry = entry; /* the reference moves */
-  if (flight->queued) return entry.checked_at >= flight->queued_since_s || entry.failed_at >= flight->queued_since_s;
-  return flight->want == FLIGHT_DUE && !life_is_due(&entry, now(flight));
+  if (flight->want == FLIGHT_DUE) return !life_is_due(&entry, now(flight));
+  return flight->queued && (entry.checked_at >= flight->queued_since_s || entry.failed_at >= flight->queued_since_s);
 }
 
 static void take_lease(void *arg) {

@@ -150,6 +150,35 @@ static void a_process_that_holds_the_lease_is_waited_for_and_its_answer_taken(vo
   told_close(&told);
 }
 
+/* The other's TXT answer came before ours began to wait, its policy after. */
+static void an_answer_whose_record_was_read_before_we_waited_counts_too(void **state) {
+  (void)state;
+  struct told told;
+  struct heard heard = {0};
+  unsigned answers = 0;
+  open_with_store(&told, &heard, store_path);
+  tell_a_test(&told);
+  struct mts *other = told_context(&told, (const char *[]){"store", store_path, NULL});
+  assert_true(cache_lease(other, "a.test", "another process", 5000));
+  struct mts_entry entry = {.domain = "a.test", .id = "78"};
+  assert_int_equal(mts_policy_new(MTS_MODE_TESTING, 600, (const char *[]){"mx.a.test"}, 1, &entry.policy), MTS_OK);
+  entry.checked_at = mts_now(told.m);
+  pass_s(&told, 3);
+  struct mts_lookup *lookup = NULL;
+  assert_int_equal(mts_lookup_start(told.m, "a.test", NULL, ignore, &answers, &lookup), MTS_OK);
+  for (int i = 0; i < 3; i++) mts_turn(told.m, -1);
+  entry.fetched_at = mts_now(told.m);
+  entry.expires_at = entry.fetched_at + 600;
+  entry.check_at = entry.refresh_at = entry.fetched_at + 60;
+  cache_put(other, &entry);
+  mts_entry_clear(&entry);
+  cache_unlease(other, "a.test", "another process");
+  while (answers == 0) assert_true(mts_turn(told.m, -1));
+  assert_int_equal(txt_count(&told), 0);
+  mts_free(&other);
+  told_close(&told);
+}
+
 static void the_lease_of_a_process_that_died_is_taken_over_in_time_for_the_mail(void **state) {
   (void)state;
   struct told told;
@@ -280,6 +309,7 @@ int main(void) {
       WITH_FOLDER(a_damaged_store_is_left_alone_and_mail_goes_on),
       WITH_FOLDER(what_one_context_learned_the_next_knows),
       WITH_FOLDER(a_process_that_holds_the_lease_is_waited_for_and_its_answer_taken),
+      WITH_FOLDER(an_answer_whose_record_was_read_before_we_waited_counts_too),
       WITH_FOLDER(the_lease_of_a_process_that_died_is_taken_over_in_time_for_the_mail),
       WITH_FOLDER(refreshes_that_keep_failing_raise_the_alarm_days_before_the_policy_ends),
       WITH_FOLDER(there_is_no_alarm_for_mode_none),
