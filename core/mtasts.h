@@ -137,7 +137,8 @@ struct mts_destination {
 };
 
 /* text: "User@Dom", "dom.", "dom:25", "[host]:25" (smart host: its own name is the policy domain, RFC 8461 3.4), U-labels in
- * UTF-8 (IDNA 2008), "[192.0.2.1]", "[IPv6:…]", bare addresses (literal). Errors: NAME_EMPTY, NAME_SYNTAX, NAME_LONG. */
+ * UTF-8 (IDNA 2008; A-labels are taken as they stand), "[192.0.2.1]", "[IPv6:…]", bare addresses (literal). Errors: NAME_EMPTY,
+ * NAME_SYNTAX, NAME_LONG, NO_MEMORY. */
 MTS_PUBLIC enum mts_err mts_destination_parse(struct mts_span text, struct mts_destination *destination);
 
 /* ---- what deviates from a syntax --------------------------------------------------------------------------------------- */

@@ -5,9 +5,15 @@
 
 #include "base/name.h"
 
+static bool may_be_in_address(char c) {
+  return (c >= '0' && c <= '9') || c == '.' || c == ':' || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
 bool mts_address_parse(struct mts_span text, struct mts_address *address) {
   char copy[MTS_ADDRESS_SIZE];
-  if (text.n == 0 || text.n >= sizeof copy || memchr(text.p, '\0', text.n)) return false;
+  if (text.n == 0 || text.n >= sizeof copy) return false;
+  for (size_t i = 0; i < text.n; i++) /* most texts are names: they end here */
+    if (!may_be_in_address(text.p[i])) return false;
   memcpy(copy, text.p, text.n);
   copy[text.n] = '\0';
   struct mts_address a = {.family = strchr(copy, ':') ? AF_INET6 : AF_INET};

@@ -96,7 +96,7 @@ bool mts_log_wants(const struct mts_log *log, enum mts_log_level level) {
 static void put_stderr(const char *line, size_t n) {
   if (send(STDERR_FILENO, line, n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno != ENOTSOCK) return;
   struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
-  if (poll(&fd, 1, 0) != 1 || (fd.revents & (POLLERR | POLLNVAL)) || !(fd.revents & POLLOUT)) return;
+  if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLOUT)) return;
   sigset_t pipe_only, old, pending;
   sigemptyset(&pipe_only);
   sigaddset(&pipe_only, SIGPIPE);

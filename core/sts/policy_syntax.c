@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fields.h"
 #include "base/nearest.h"
-#include "sts/fields.h"
 #include "sts/match.h"
 #include "sts/policy.h"
 

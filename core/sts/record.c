@@ -2,7 +2,7 @@
  * The TXT record _mta-sts (RFC 8461 3.1). */
 #include <string.h>
 
-#include "sts/fields.h"
+#include "base/fields.h"
 
 #define VERSION "v=STSv1"
 

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/fields.h"
 #include "base/name.h"
-#include "sts/fields.h"
 
 #define VERSION "v=TLSRPTv1"
 

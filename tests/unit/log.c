@@ -158,6 +158,11 @@ static void many_keys_never_silence_a_new_one(void **s) {
     mts_log_seldom(log, MTS_LOG_ERROR, keys[i], NULL, "x");
     assert_int_equal(heard.lines, i + 1);
   }
+  /* The last of them are still known; those longest silent gave way. */
+  for (int i = 199; i > 150; i--) mts_log_seldom(log, MTS_LOG_ERROR, keys[i], NULL, "x");
+  assert_int_equal(heard.lines, 200);
+  mts_log_seldom(log, MTS_LOG_ERROR, keys[5], NULL, "x");
+  assert_int_equal(heard.lines, 201);
   mts_log_free(&log);
 }
 

@@ -206,6 +206,12 @@ static void of_a_repeated_field_the_first_counts(void **s) {
         OK, OK, {"policy-mx-repeated", 6, 5, false});
 }
 
+static void findings_stand_in_the_order_of_the_text(void **s) {
+  (void)s;
+  PARSE(HEAD MX "mx: a.test\n\n# x\n", POLICY_SYNTAX, POLICY_SYNTAX, {"policy-mx-repeated", 5, 5, false},
+        {"policy-blank-line", 6, 1, true}, {"policy-comment", 7, 1, true});
+}
+
 static void lines_that_are_no_field_are_refused(void **s) {
   (void)s;
   PARSE(GOOD "# a comment\n", POLICY_SYNTAX, POLICY_SYNTAX, {"policy-comment", 5, 1, true});
@@ -460,6 +466,7 @@ int main(void) {
       cmocka_unit_test(version_and_mode_are_exact),
       cmocka_unit_test(max_age_is_1_to_10_digits_and_clamped),
       cmocka_unit_test(of_a_repeated_field_the_first_counts),
+      cmocka_unit_test(findings_stand_in_the_order_of_the_text),
       cmocka_unit_test(lines_that_are_no_field_are_refused),
       cmocka_unit_test(a_field_name_has_32_characters_at_most),
       cmocka_unit_test(a_value_is_printable_ascii_or_utf8),

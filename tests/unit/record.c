@@ -95,6 +95,8 @@ static void the_first_id_counts(void **s) {
   (void)s;
   gives_span(SPAN("v=STSv1;id=1;id=2"), "1", "record-repeated-field", 14);
   gives_span(SPAN("v=STSv1;id=1;id=2-3"), "1", "record-repeated-field", 14);
+  refuses("v=STSv1;id=1;id=2=3", "record-repeated-field", 14); /* no extension either */
+  refuses("v=STSv1;id=1;id=", "record-repeated-field", 14);
 }
 
 /* ---- sets ---- */

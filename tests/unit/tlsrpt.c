@@ -149,6 +149,11 @@ static void uris_beyond_the_limit_are_not_used(void **s) {
   struct mts_tlsrpt *t = take_span(mts_span(text.p, text.n), NULL, 0);
   assert_int_equal(t->rua_count, MTS_TLSRPT_RUA_MAX);
   mts_tlsrpt_free(&t);
+  mts_buf_addf(&text, ";rua=mailto:x@a.test"); /* of the second rua nothing counts */
+  t = take_span(mts_span(text.p, text.n), "tlsrpt-repeated-field", (uint32_t)text.n - 18);
+  assert_int_equal(t->rua_count, MTS_TLSRPT_RUA_MAX);
+  mts_tlsrpt_free(&t);
+  text.n -= 20;
   mts_buf_addf(&text, ",mailto:one-too-many-with-a-long-name@a.test");
   t = take_span(mts_span(text.p, text.n), "tlsrpt-rua-many", 1);
   assert_int_equal(t->rua_count, MTS_TLSRPT_RUA_MAX);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  * The ABNF that the TXT records of RFC 8461 3.1 and RFC 8460 3 have in common. */
-#include "sts/fields.h"
+#include "base/fields.h"
 
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC
  * The ABNF that the TXT records of RFC 8461 3.1 and RFC 8460 3 have in common. */
-#ifndef MTASTS_STS_FIELDS_H
-#define MTASTS_STS_FIELDS_H
+#ifndef MTASTS_BASE_FIELDS_H
+#define MTASTS_BASE_FIELDS_H
 
-#include "sts/findings.h"
+#include "base/findings.h"
 
 bool mts_is_alnum(char c);
 static inline bool mts_is_wsp(char c) { return c == ' ' || c == '\t'; }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  * Collecting what deviates from a syntax. */
-#ifndef MTASTS_STS_FINDINGS_H
-#define MTASTS_STS_FINDINGS_H
+#ifndef MTASTS_BASE_FINDINGS_H
+#define MTASTS_BASE_FINDINGS_H
 
 #include "base/buf.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  * Collecting what deviates from a syntax. */
-#include "sts/findings.h"
+#include "base/findings.h"
 
 #include <stdarg.h>
 #include <stdio.h>
