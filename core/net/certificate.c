@@ -30,9 +30,13 @@ static enum mts_err add_tlsa(SSL *ssl, const struct mts_probe_request *request, 
   for (size_t i = 0; i < request->tlsa_count; i++) {
     const struct mts_rr_tlsa *tlsa = &request->tlsa[i];
     if (!is_for_smtp(tlsa)) continue;
-    /* 0: a malformed record or an unknown selector or digest, which does not count (RFC 7671 10.3) */
+    /* 0: a malformed record or an unknown selector or digest, which does not count (RFC 7671 10.3); less: out of memory */
     int added =
         SSL_dane_tlsa_add(ssl, tlsa->usage, tlsa->selector, tlsa->matching, (const unsigned char *)tlsa->data.p, tlsa->data.n);
+    if (added < 0) {
+      ERR_clear_error();
+      return MTS_ERR_NO_MEMORY;
+    }
     if (added > 0) ++*usable;
   }
   ERR_clear_error();

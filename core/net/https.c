@@ -165,7 +165,7 @@ static CURLcode set_trust(CURL *easy, void *context, void *arg) {
   X509_STORE *store;
   if (trust_store(https->job.world, &store) != MTS_OK) return CURLE_SSL_CACERT_BADFILE;
   SSL_CTX_set1_cert_store(context, store);
-  SSL_CTX_set_app_data((SSL_CTX *)context, https);
+  if (SSL_CTX_set_app_data((SSL_CTX *)context, https) != 1) return CURLE_OUT_OF_MEMORY;
   SSL_CTX_set_info_callback(context, note_alert);
   return trust_expect_host_of(context, https->host) == MTS_OK ? CURLE_OK : CURLE_OUT_OF_MEMORY;
 }

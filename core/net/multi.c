@@ -44,10 +44,22 @@ static void socket_ready(evutil_socket_t fd, short what, void *arg) {
   act(arg, fd, ((what & EV_READ) ? CURL_CSELECT_IN : 0) | ((what & EV_WRITE) ? CURL_CSELECT_OUT : 0));
 }
 
+static void wake_after(struct https *https, long timeout_ms) {
+  struct timeval after = {.tv_sec = timeout_ms / 1000, .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
+  /* Out of memory: at once and again, for without the timer a transfer might never end. */
+  if (evtimer_add(https->timer, &after) != 0) event_active(https->timer, EV_TIMEOUT, 1);
+}
+
 static void time_ready(evutil_socket_t fd, short what, void *arg) {
   (void)fd;
   (void)what;
-  act(arg, CURL_SOCKET_TIMEOUT, 0);
+  struct https *https = arg;
+  act(https, CURL_SOCKET_TIMEOUT, 0);
+  /* curl tells a time only once, even if it came too early. */
+  long left_ms = -1;
+  if (!evtimer_pending(https->timer, NULL) && curl_multi_timeout(https->multi, &left_ms) == CURLM_OK && left_ms >= 0) {
+    wake_after(https, left_ms);
+  }
 }
 
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *watched) {
@@ -69,10 +81,9 @@ static int watch_time(CURLM *multi, long timeout_ms, void *arg) {
   struct https *https = arg;
   if (timeout_ms < 0) {
     evtimer_del(https->timer);
-    return 0;
+  } else {
+    wake_after(https, timeout_ms);
   }
-  struct timeval after = {.tv_sec = timeout_ms / 1000, .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
-  evtimer_add(https->timer, &after);
   return 0;
 }
 

@@ -110,8 +110,8 @@ static bool turn(struct mts_net *net, int max_wait_ms) {
     event_base_loop(world->base, EVLOOP_ONCE);
   } else {
     struct timeval wait = {.tv_sec = max_wait_ms / 1000, .tv_usec = (suseconds_t)(max_wait_ms % 1000) * 1000};
-    evtimer_add(world->wake, &wait);
-    event_base_loop(world->base, EVLOOP_ONCE);
+    /* Without memory for the timer rather too short than for ever. */
+    event_base_loop(world->base, evtimer_add(world->wake, &wait) == 0 ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
     evtimer_del(world->wake);
   }
   return busy(world);
