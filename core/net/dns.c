@@ -345,6 +345,7 @@ static void wakes(evutil_socket_t fd, short what, void *arg) {
   (void)fd;
   (void)what;
   struct dns_job *q = arg;
+  if (q->job.world->forgotten) return;
   bool tcp = q->tcp != NULL;
   enum landing landed = q->landed;
   if (landed == LANDED_NOTHING) {
@@ -447,4 +448,12 @@ void dns_close(struct dns **dns_at) {
   dns_pool_release(&dns->pool);
   getdns_loop_end(&dns->loop);
   free(dns);
+}
+
+void dns_forget(struct world *world) {
+  for (struct mts_job *job = world->jobs.next, *next; job != &world->jobs; job = next) {
+    next = job->next;
+    if (job->end == job_close) job_end(job);
+  }
+  dns_close(&world->dns);
 }

@@ -316,6 +316,60 @@ static void many_at_once_and_free_with_queries_pending(void **state) {
   for (int i = 0; i < 200; i++) assert_int_equal(got[i].calls, 1);
 }
 
+static unsigned open_files(void) {
+  unsigned count = 0;
+  for (int fd = 0; fd < 256; fd++) count += fcntl(fd, F_GETFD) >= 0;
+  return count;
+}
+
+/* In the child: what was asked before the fork is the parent's; ask something else. */
+static int child_asks(struct mts_net *net, const struct got *got, unsigned files) {
+  net->ops->forget(net);
+  if (open_files() > files) return 1;
+  struct mts_net_config config = {.nameservers = server, .trust_anchors = ""};
+  struct got mine = {0};
+  struct mts_job *job = NULL;
+  asked = MTS_RR_A;
+  if (mts_net_open_1(&config, &mts_clock_real, &net) != MTS_OK) return 2;
+  if (net->ops->dns(net, "a.test", MTS_RR_A, 2000, take, &mine, &job) != MTS_OK) return 3;
+  while (net->ops->turn(net, 1000))
+    ;
+  if (mine.calls != 1 || mine.answer.err != MTS_OK || memcmp(mine.address.bytes, "\xc0\0\2\7", 4) != 0) return 4;
+  net->ops->free(net);
+  usleep(500000); /* longer than the parent's answers take */
+  return got[0].calls || got[1].calls || open_files() > files ? 5 : 0;
+}
+
+static void a_forked_child_forgets_and_the_parent_does_not_notice(void **state) {
+  (void)state;
+  unsigned files = open_files();
+  struct mts_net *net = open_world(server, MTS_NET_DNSSEC_OFF);
+  struct got got[3] = {{0}};
+  struct mts_job *job = NULL;
+  int status = -1;
+  asked = MTS_RR_TXT;
+  assert_int_equal(net->ops->dns(net, "slow.test", MTS_RR_TXT, 3000, take, &got[0], &job), MTS_OK);
+  assert_int_equal(net->ops->dns(net, "tcslow.test", MTS_RR_TXT, 3000, take, &got[1], &job), MTS_OK);
+  int64_t begin = mts_clock_mono_ms(&mts_clock_real);
+  while (mts_clock_mono_ms(&mts_clock_real) - begin < 150) net->ops->turn(net, 10); /* tcslow goes on over TCP */
+  assert_true(got[0].calls == 0 && got[1].calls == 0);
+  pid_t pid = fork();
+  if (pid == 0) _exit(child_asks(net, got, files));
+  usleep(100000); /* the child is at work */
+  while (net->ops->turn(net, 1000))
+    ;
+  int64_t took = mts_clock_mono_ms(&mts_clock_real) - begin;
+  for (int i = 0; i < 2; i++) {
+    assert_true(got[i].calls == 1 && got[i].answer.err == MTS_OK);
+    assert_string_equal(got[i].txt[0], "v=STSv1; id=1;");
+  }
+  assert_true(took < 900); /* nothing had to be asked again */
+  assert_int_equal(ask_in(net, "txt.test", MTS_RR_TXT, 2000).answer.err, MTS_OK);
+  net->ops->free(net);
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(strings_of_txt_are_joined_and_the_least_ttl_counts),
@@ -335,6 +389,7 @@ int main(void) {
       cmocka_unit_test(the_ad_bit_counts_only_when_it_is_trusted),
       cmocka_unit_test(a_bad_server_is_a_wrong_setting),
       cmocka_unit_test(a_callback_may_cancel_another_job),
+      cmocka_unit_test(a_forked_child_forgets_and_the_parent_does_not_notice),
       cmocka_unit_test(many_at_once_and_free_with_queries_pending),
   };
   return cmocka_run_group_tests(tests, start_server, stop_server);

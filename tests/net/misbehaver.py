@@ -73,6 +73,13 @@ def reply(query, tcp):
         return None
     if what == "lost":
         return message(one) if count > 1 else None
+    if what == "slow":
+        time.sleep(0.3)
+        return message(one)
+    if what == "tcslow":
+        if tcp:
+            time.sleep(0.3)
+        return message(one) if tcp else message(flags=0x8380)
     if what == "tc":
         return message(one) if tcp else message(flags=0x8380)
     if what == "tchang":
@@ -120,11 +127,17 @@ def serve_tcp(listener):
 
 
 def serve_udp(u):
-    while True:
-        query, peer = u.recvfrom(4096)
+    def one(query, peer):
         r = reply(query, False)
         if r is not None:
             u.sendto(r, peer)
+
+    while True:
+        query, peer = u.recvfrom(4096)
+        if b"slow" in query:
+            threading.Thread(target=one, args=(query, peer), daemon=True).start()
+        else:
+            one(query, peer)
 
 
 t = socket.create_server(("127.0.0.1", 0), backlog=64)
