@@ -414,6 +414,7 @@ enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype ty
                        void *arg, struct mts_job **job) {
   size_t length = strlen(name);
   if (length >= MTS_NAME_SIZE) return MTS_ERR_NAME_LONG;
+  if (!dns_wire_can_ask(name)) return MTS_ERR_NAME_SYNTAX;
   enum mts_err err = open_dns(world);
   if (err != MTS_OK) return err;
   struct dns_job *q = calloc(1, sizeof *q);
