@@ -5,9 +5,12 @@
  * and wakes the job's own event: no decision and no user callback ever runs inside getdns. */
 #include "net/dns.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "net/dns_pool.h"
@@ -19,17 +22,20 @@
 #define FAILED_FOR_MS 60000 /* a silent server goes to the end for so long */
 #define MAX_FLYING 100      /* tries at once, one socket each */
 #define RELOOK_MS 30000     /* at resolv.conf */
+#define FILES_EACH 2        /* that must be free for a try */
+#define FILES_EACH_CHAIN 12 /* the same when getdns validates: it asks for the keys side by side */
 
 struct dns {
   struct getdns_loop loop;
   struct dns_pool *pool;
   unsigned flying;
+  int probe; /* to see which descriptor would be next */
   struct dns_job *first_waiting, *last_waiting;
   int64_t looked_ms;
   struct timespec changed; /* of resolv.conf */
 };
 
-enum landing { LANDED_NOTHING, LANDED_SLOT, LANDED_REPLY, LANDED_BOGUS, LANDED_ERROR };
+enum landing { LANDED_NOTHING, LANDED_SLOT, LANDED_NO_FILES, LANDED_REPLY, LANDED_BOGUS, LANDED_ERROR };
 
 struct dns_job {
   struct mts_job job; /* first */
@@ -138,20 +144,45 @@ static void enqueue(struct dns_job *q) {
   dns->last_waiting = q;
 }
 
-/* A slot that becomes free goes to who waited longest. */
-static void leave_slot(struct dns_job *q) {
+/* When getdns 1.6 gets no socket it queues the query, and keeps the pointer when the query is cancelled and freed. So it shall never
+ * notice: descriptors are given lowest first, so what is above the lowest free one is free as well. */
+static bool files_left(const struct dns_job *q) {
   struct dns *dns = q->job.world->dns;
+  struct rlimit limit;
+  rlim_t need = q->pool->anchors ? FILES_EACH_CHAIN * (dns->flying + !q->slot) : FILES_EACH;
+  if (dns->probe < 0) dns->probe = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  int lowest = dns->probe < 0 ? -1 : fcntl(dns->probe, F_DUPFD_CLOEXEC, 0);
+  if (lowest < 0) return false;
+  close(lowest);
+  return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)lowest + need <= limit.rlim_cur;
+}
+
+static bool can_fly(const struct dns_job *q) {
+  unsigned flying = q->job.world->dns->flying;
+  return flying == 0 || (flying < MAX_FLYING && files_left(q));
+}
+
+static void take_slot(struct dns_job *q) {
+  q->job.world->dns->flying++;
+  q->slot = true;
+}
+
+/* Who waited longest comes first. */
+static void launch_next(struct dns *dns) {
   struct dns_job *next = dns->first_waiting;
-  if (!q->slot) return;
-  q->slot = false;
-  if (!next) {
-    dns->flying--;
-    return;
-  }
+  if (!next || !can_fly(next)) return;
   unqueue(next);
-  next->slot = true;
+  take_slot(next);
   next->landed = LANDED_SLOT;
   event_active(next->event, EV_TIMEOUT, 0);
+}
+
+static void leave_slot(struct dns_job *q) {
+  struct dns *dns = q->job.world->dns;
+  if (!q->slot) return;
+  q->slot = false;
+  dns->flying--;
+  launch_next(dns);
 }
 
 /* Never inside getdns: contexts are destroyed here. */
@@ -217,12 +248,35 @@ static void make_order(struct dns_job *q) {
   }
 }
 
+static void set_timer(struct dns_job *q, int64_t ms) {
+  if (ms < 0) ms = 0;
+  struct timeval after = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+  event_add(q->event, &after);
+}
+
+/* Waits until its deadline for others to give theirs back, if there are others. */
+static void no_files(struct dns_job *q) {
+  struct dns *dns = q->job.world->dns;
+  if (dns->flying == 1) {
+    land(q, LANDED_NO_FILES);
+    return;
+  }
+  dns->flying--;
+  q->slot = false;
+  enqueue(q);
+  set_timer(q, q->deadline - now(q));
+}
+
 static void launch(struct dns_job *q) {
   bool tcp = q->want_tcp;
   if (!q->detail[0] && !tcp) make_order(q); /* what was learnt while it waited */
   struct dns_server *server = server_of(q);
   enum mts_err err = MTS_OK;
   q->landed = LANDED_NOTHING;
+  if (!files_left(q)) {
+    no_files(q);
+    return;
+  }
   if (tcp) {
     err = dns_pool_context(q->pool, server, true, &q->tcp);
     q->context = q->tcp;
@@ -233,33 +287,25 @@ static void launch(struct dns_job *q) {
   int64_t left = q->deadline - now(q);
   int64_t wait = tcp ? TCP_MOST_MS : q->pool->anchors ? q->try_ms * 2 : q->try_ms;
   if (wait > left) wait = left > 0 ? left : 0;
-  struct timeval after = {.tv_sec = (time_t)(wait / 1000), .tv_usec = (suseconds_t)(wait % 1000) * 1000};
-  event_add(q->event, &after);
+  set_timer(q, wait);
   q->flying = true;
   if (err != MTS_OK ||
       getdns_general(q->context, q->name, (uint16_t)q->type, q->pool->extensions, q, &q->id, arrived) != GETDNS_RETURN_GOOD)
     land(q, LANDED_ERROR);
-}
-
-static void set_timer(struct dns_job *q, int64_t ms) {
-  if (ms < 0) ms = 0;
-  struct timeval after = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
-  event_add(q->event, &after);
+  launch_next(q->job.world->dns);
 }
 
 static void start_try(struct dns_job *q, bool tcp) {
-  struct dns *dns = q->job.world->dns;
   stop_try(q);
   q->landed = LANDED_NOTHING;
   q->want_tcp = tcp;
-  if (dns->flying >= MAX_FLYING) {
-    enqueue(q);
-    set_timer(q, q->deadline - now(q));
+  if (can_fly(q)) {
+    take_slot(q);
+    launch(q);
     return;
   }
-  dns->flying++;
-  q->slot = true;
-  launch(q);
+  enqueue(q);
+  set_timer(q, q->deadline - now(q));
 }
 
 static void next_server(struct dns_job *q) {
@@ -345,6 +391,7 @@ static void wakes(evutil_socket_t fd, short what, void *arg) {
   (void)fd;
   (void)what;
   struct dns_job *q = arg;
+  if (q->job.world->forgotten) return;
   bool tcp = q->tcp != NULL;
   enum landing landed = q->landed;
   if (landed == LANDED_NOTHING) {
@@ -355,6 +402,13 @@ static void wakes(evutil_socket_t fd, short what, void *arg) {
   switch (landed) {
     case LANDED_SLOT:
       launch(q);
+      return;
+    case LANDED_NO_FILES:
+      if (!q->detail[0]) {
+        q->err = MTS_ERR_DNS_NETWORK;
+        mts_text_format(q->detail, sizeof q->detail, "no file descriptor left for the question; raise the limit (ulimit -n)");
+      }
+      finish_badly(q);
       return;
     case LANDED_REPLY:
       judge(q);
@@ -404,6 +458,7 @@ static enum mts_err open_dns(struct world *world) {
   if (!world->dns) {
     world->dns = calloc(1, sizeof *world->dns);
     if (!world->dns) return MTS_ERR_NO_MEMORY;
+    world->dns->probe = -1;
     getdns_loop_init(&world->dns->loop, world->base);
   }
   return current_pool(world, world->dns);
@@ -413,6 +468,7 @@ enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype ty
                        void *arg, struct mts_job **job) {
   size_t length = strlen(name);
   if (length >= MTS_NAME_SIZE) return MTS_ERR_NAME_LONG;
+  if (!dns_wire_can_ask(name)) return MTS_ERR_NAME_SYNTAX;
   enum mts_err err = open_dns(world);
   if (err != MTS_OK) return err;
   struct dns_job *q = calloc(1, sizeof *q);
@@ -446,5 +502,14 @@ void dns_close(struct dns **dns_at) {
   if (!dns) return;
   dns_pool_release(&dns->pool);
   getdns_loop_end(&dns->loop);
+  if (dns->probe >= 0) close(dns->probe);
   free(dns);
+}
+
+void dns_forget(struct world *world) {
+  for (struct mts_job *job = world->jobs.next, *next; job != &world->jobs; job = next) {
+    next = job->next;
+    if (job->end == job_close) job_end(job);
+  }
+  dns_close(&world->dns);
 }

@@ -328,6 +328,11 @@ out:
   return MTS_OK;
 }
 
+bool dns_wire_can_ask(const char *name) {
+  struct wire_name wire;
+  return *name && name_from_text(name, &wire);
+}
+
 void dns_reply_free(struct dns_reply *reply) {
   free(reply->records);
   free(reply->text);

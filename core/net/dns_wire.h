@@ -18,6 +18,7 @@ struct dns_reply {
 /* Reads the reply to the question (name, type). answer.err tells what it is worth; NO_MEMORY is the only failure. Zero the reply
  * first; dns_reply_free also after a failure. */
 enum mts_err dns_wire_read(struct mts_span packet, const char *name, enum mts_rrtype type, struct dns_reply *reply);
+bool dns_wire_can_ask(const char *name); /* no label is empty or too long, nor the whole (RFC 1035 2.3.4) */
 void dns_reply_free(struct dns_reply *reply);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "net/dns.h"
 #include "net/https.h"
@@ -45,6 +46,7 @@ static void timer_fires(evutil_socket_t fd, short what, void *arg) {
   (void)fd;
   (void)what;
   struct timer_job *timer = arg;
+  if (timer->job.world->forgotten) return;
   mts_timer_fn done = timer->done;
   void *done_arg = timer->arg;
   job_end(&timer->job);
@@ -138,9 +140,48 @@ static void world_free(struct mts_net *net) {
   release(world);
 }
 
-/* In a forked child sockets and epoll are shared with the parent: freeing them there would speak to the outside or take events from
- * the parent, so they are left behind. */
-static void world_forget(struct mts_net *net) { (void)net; }
+struct descriptors {
+  int *fd;
+  size_t count, room;
+};
+
+static int note_descriptor(const struct event_base *base, const struct event *event, void *arg) {
+  (void)base;
+  struct descriptors *all = arg;
+  int fd = event_get_fd(event);
+  if (fd < 0) return 0;
+  if (all->count == all->room) {
+    size_t room = all->room ? all->room * 2 : 64;
+    int *more = realloc(all->fd, room * sizeof *more);
+    if (!more) return 1;
+    all->fd = more;
+    all->room = room;
+  }
+  all->fd[all->count++] = fd;
+  return 0;
+}
+
+/* In a forked child the sockets and the epoll set are the parent's too. Taking an event off the shared set would take it from the
+ * parent: event_reinit first gives the child a set of its own, without a word to the old one. Closing is harmless, but freeing a TLS
+ * connection may send something on it, so transfers and probes only lose their sockets here. */
+static void world_forget(struct mts_net *net) {
+  struct world *world = world_of(net);
+  world->forgotten = true;
+  /* A lent base is its owner's to reinitialise, and until then not to be touched. */
+  if (!world->own_base || event_reinit(world->base) != 0) return;
+  for (struct mts_job *job = world->jobs.next, *next; job != &world->jobs; job = next) {
+    next = job->next;
+    if (job->end == timer_end) job_end(job);
+  }
+  dns_forget(world);
+  event_free(world->wake);
+  struct descriptors left = {0};
+  event_base_foreach_event(world->base, note_descriptor, &left);
+  event_base_free(world->base);
+  for (size_t i = 0; i < left.count; i++) close(left.fd[i]);
+  free(left.fd);
+  release(world);
+}
 
 static const struct mts_net_ops real_ops = {
     .free = world_free,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""A name server that answers as the first label of the question says. Prints its port and ends with its standard input."""
+"""misbehaver.py ADDRESS PORT: a name server that answers as the first label of the question says. Prints its port, ends with its input."""
 import os, select, socket, struct, sys, threading, time
 
 A, SOA, CNAME, MX, TXT, AAAA, TLSA = 1, 6, 5, 15, 16, 28, 52
@@ -48,11 +48,14 @@ def reply(query, tcp):
         odd = b"\x03a.b\x03c\0d\0"
         return message([rr(q, MX, 60, struct.pack(">H", p) + h)
                         for p, h in ((10, name("MX.Example.Test")), (0, b"\0"), (5, odd))])
+    if what == "both":
+        kind = struct.unpack(">H", question[-4:-2])[0]
+        return message([rr(q, kind, 60, bytes([192, 0, 2, 7]) if kind == A else bytes(15) + b"\1")])
     if what == "a":
         return message([rr(q, A, 60, bytes([192, 0, 2, 7]))])
     if what == "aaaa":
         return message([rr(q, AAAA, 60, bytes([0x20, 1, 0xd, 0xb8]) + bytes(11) + b"\1")])
-    if what == "tlsa":
+    if what in ("tlsa", "_25"):
         return message([rr(q, TLSA, 60, b"\3\1\1" + b"\xab" * 32)])
     if what == "chain":
         return message([rr(name("b.test"), CNAME, 7, name("C.test")), rr(name("c.test"), TXT, 50, txt(b"end")),
@@ -73,6 +76,13 @@ def reply(query, tcp):
         return None
     if what == "lost":
         return message(one) if count > 1 else None
+    if what == "slow":
+        time.sleep(0.3)
+        return message(one)
+    if what == "tcslow":
+        if tcp:
+            time.sleep(0.3)
+        return message(one) if tcp else message(flags=0x8380)
     if what == "tc":
         return message(one) if tcp else message(flags=0x8380)
     if what == "tchang":
@@ -120,15 +130,24 @@ def serve_tcp(listener):
 
 
 def serve_udp(u):
-    while True:
-        query, peer = u.recvfrom(4096)
+    def one(query, peer):
         r = reply(query, False)
         if r is not None:
             u.sendto(r, peer)
 
+    while True:
+        query, peer = u.recvfrom(4096)
+        if b"slow" in query:
+            threading.Thread(target=one, args=(query, peer), daemon=True).start()
+        else:
+            one(query, peer)
 
-t = socket.create_server(("127.0.0.1", 0), backlog=64)
-u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+address = sys.argv[1], int(sys.argv[2])
+family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+t = socket.create_server(address, family=family, backlog=64)
+u = socket.socket(family, socket.SOCK_DGRAM)
+u.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
 u.bind(t.getsockname())
 threading.Thread(target=serve_tcp, args=(t,), daemon=True).start()
 threading.Thread(target=serve_udp, args=(u,), daemon=True).start()
