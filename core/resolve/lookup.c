@@ -29,9 +29,10 @@ struct mts_lookup {
   enum mts_hook rule; /* that is being asked */
   bool rule_waits;
 
-  bool fetched;   /* the policy came from the network in this lookup */
-  bool rechecked; /* the id was checked again because enforce failed everywhere */
-  bool late;      /* the deadline passed: no more network */
+  bool fetched;      /* the policy came from the network in this lookup */
+  bool rechecked;    /* the id was checked again because enforce failed everywhere */
+  bool late;         /* the deadline passed: no more network */
+  enum mts_err mute; /* no name server answered just now: MTS_OK, DNS_TIMEOUT, DNS_NETWORK */
   bool has_opinion;
   struct mts_opinion opinion;
   bool *ended; /* told when the lookup ends while it is being started */
@@ -63,6 +64,7 @@ static void landed(struct flight_waiter *waiter, const struct flight_outcome *ou
     lookup->entry = entry;
   }
   lookup->fetched = outcome->fetched;
+  if (lookup->entry.err == MTS_ERR_DNS_TIMEOUT || lookup->entry.err == MTS_ERR_DNS_NETWORK) lookup->mute = lookup->entry.err;
   lookup->from = outcome->fetched ? MTS_FROM_NETWORK : lookup->from == MTS_FROM_NOTHING ? MTS_FROM_STORE : lookup->from;
   apply(lookup);
 }
@@ -232,9 +234,12 @@ static void find_hosts(struct mts_lookup *lookup) {
     judge(lookup);
     return;
   }
-  enum mts_err err = lookup->late ? MTS_ERR_DEADLINE
-                                  : hosts_start(lookup->m, lookup->answer, lookup->opts.depth == MTS_DEPTH_TLS, &lookup->trace,
-                                                lookup->base_ms, hosts_found, lookup, &lookup->hosts);
+  /* Where every name server has just been silent, asking them for the MX would only double the wait. */
+  enum mts_err err = lookup->late ? MTS_ERR_DEADLINE : lookup->mute;
+  if (!err) {
+    err = hosts_start(lookup->m, lookup->answer, lookup->opts.depth == MTS_DEPTH_TLS, &lookup->trace, lookup->base_ms, hosts_found,
+                      lookup, &lookup->hosts);
+  }
   if (err) {
     lookup->answer->hosts_err = err;
     judge(lookup);

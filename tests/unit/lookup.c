@@ -304,6 +304,20 @@ static void a_temporary_dns_failure_delivers_by_default_and_is_not_kept_as_absen
   told_close(&told);
 }
 
+static void when_no_name_server_answers_the_wait_is_not_doubled_by_the_mx(void **state) {
+  (void)state;
+  struct told told;
+  told_open(&told, NULL);
+  tell_a_test(&told);
+  tell_dns_error(&told, "_mta-sts.a.test", MTS_RR_TXT, MTS_ERR_DNS_TIMEOUT);
+  struct mts_answer *answer = ask(&told, "a.test", MTS_DEPTH_HOSTS, MTS_CHECK_DUE);
+  assert_int_equal(answer->action, MTS_ACTION_DELIVER);
+  assert_int_equal(answer->hosts_err, MTS_ERR_DNS_TIMEOUT);
+  assert_int_equal(mts_fake_count_dns(told.fake, "a.test", MTS_RR_MX), 0);
+  mts_answer_free(&answer);
+  told_close(&told);
+}
+
 static void a_temporary_dns_failure_defers_where_the_operator_says_so(void **state) {
   (void)state;
   struct told told;
@@ -634,6 +648,7 @@ int main(void) {
       cmocka_unit_test(a_failed_get_is_not_repeated_for_five_minutes_but_a_new_id_is_tried_at_once),
       cmocka_unit_test(the_wait_after_failed_gets_grows),
       cmocka_unit_test(a_temporary_dns_failure_delivers_by_default_and_is_not_kept_as_absence),
+      cmocka_unit_test(when_no_name_server_answers_the_wait_is_not_doubled_by_the_mx),
       cmocka_unit_test(a_temporary_dns_failure_defers_where_the_operator_says_so),
       cmocka_unit_test(a_private_policy_host_is_not_asked),
       cmocka_unit_test(the_mx_order_of_dns_is_kept),
