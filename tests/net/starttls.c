@@ -115,7 +115,7 @@ static void a_reset_connection_is_a_temporary_error(void **state) {
   close_world(net);
 }
 
-/* RFC 3207 6 and CVE-2011-0411: in a segment of its own it may come before or after our first TLS byte; it is refused either way. */
+/* RFC 3207 6 and CVE-2011-0411: in a segment of its own it may come before or after our first TLS byte; refused either way. */
 static void bytes_behind_the_reply_to_starttls_are_refused_however_they_come(void **state) {
   (void)state;
   for (int i = 0; i < 10; i++) {
