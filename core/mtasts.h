@@ -27,6 +27,7 @@ struct mts_span {
 
 /* ---- errors ------------------------------------------------------------------------------------------------------------ */
 
+/* clang-format off */
 /* code, stable name, 1 when trying again later may help, result type of RFC 8460 4.3 or NULL, message */
 #define MTS_ERR_LIST(X)                                                                                                            \
   X(OK, "ok", 0, NULL, "no error")                                                                                                 \
@@ -103,12 +104,13 @@ struct mts_span {
   X(STORE_FULL, "store-full", 1, NULL, "no space for the store")                                                                   \
   X(STORE_BUSY, "store-busy", 1, NULL, "the store is locked by another process")                                                   \
   X(STORE_IO, "store-io", 1, NULL, "the store cannot be read or written")
+/* clang-format on */
 
 enum mts_err {
 #define X(code, name, temporary, type, message) MTS_ERR_##code,
   MTS_ERR_LIST(X)
 #undef X
-    MTS_ERR_COUNT
+      MTS_ERR_COUNT
 };
 #define MTS_OK MTS_ERR_OK
 
@@ -220,7 +222,7 @@ MTS_PUBLIC bool mts_media_type_is_text(const char *content_type);
 
 struct mts_tlsrpt {
   size_t rua_count;
-  char **rua;  /* as published, in order */
+  char **rua;   /* as published, in order */
   bool *usable; /* a mailto: with one address, or an https: URI with a host */
 };
 MTS_PUBLIC enum mts_err mts_tlsrpt_parse(struct mts_span text, struct mts_tlsrpt **tlsrpt, struct mts_findings *findings);
@@ -230,6 +232,7 @@ MTS_PUBLIC void mts_tlsrpt_free(struct mts_tlsrpt **tlsrpt);
 
 /* ---- settings ------------------------------------------------------------------------------------------------------------- */
 
+/* clang-format off */
 /* name, type (text, list, number, bool, choice), default, meaning. A list is separated by commas or blanks. */
 #define MTS_SETTING_LIST(X)                                                                                                        \
   X(store, text, "", "file of the store; empty: /var/lib/mtasts/mtasts.db if it can be written, else under $XDG_STATE_HOME; "      \
@@ -257,6 +260,7 @@ MTS_PUBLIC void mts_tlsrpt_free(struct mts_tlsrpt **tlsrpt);
   X(memory_s, number, "10", "how long memory is believed before the store is asked again")                                         \
   X(log, choice, "stderr", "stderr, syslog, json (lines on stderr) or none")                                                       \
   X(log_level, choice, "warning", "error, warning, info or debug")
+/* clang-format on */
 
 struct mts_settings;
 MTS_PUBLIC enum mts_err mts_settings_new(struct mts_settings **settings);
@@ -288,10 +292,10 @@ enum mts_depth {
 };
 
 enum mts_freshness {
-  MTS_USE_CACHED,  /* an unexpired policy answers at once; due checks go on in the background (RFC 8461 5.1) */
-  MTS_CHECK_DUE,   /* due checks first, then answer */
+  MTS_USE_CACHED,   /* an unexpired policy answers at once; due checks go on in the background (RFC 8461 5.1) */
+  MTS_CHECK_DUE,    /* due checks first, then answer */
   MTS_CHECK_ALWAYS, /* ask DNS and fetch now; the cache only helps when that fails (respects no back-off) */
-  MTS_CACHE_ONLY,  /* never touch the network */
+  MTS_CACHE_ONLY,   /* never touch the network */
 };
 
 struct mts_lookup_opts {
@@ -358,16 +362,16 @@ struct mts_answer {
   char domain[MTS_NAME_SIZE];
   bool smarthost;
   enum mts_action action;
-  enum mts_mode mode; /* of the policy that applies */
+  enum mts_mode mode;              /* of the policy that applies */
   const struct mts_policy *policy; /* NULL: none; mode none included when a policy says so */
   char id[MTS_ID_SIZE];
   enum mts_from from;
   int64_t fetched_at, expires_at, checked_at; /* 0: never */
-  struct mts_failure refresh_error; /* the last failure to learn the live policy; MTS_OK if the last attempt went well */
-  char reason[160];                 /* a rule's, when from is MTS_FROM_RULE */
-  int64_t exception_until;          /* 0: open end */
-  enum mts_dnssec dnssec;           /* of the MX answer */
-  bool hosts_known;                 /* DNS answered; hosts may still be empty */
+  struct mts_failure refresh_error;           /* the last failure to learn the live policy; MTS_OK if the last attempt went well */
+  char reason[160];                           /* a rule's, when from is MTS_FROM_RULE */
+  int64_t exception_until;                    /* 0: open end */
+  enum mts_dnssec dnssec;                     /* of the MX answer */
+  bool hosts_known;                           /* DNS answered; hosts may still be empty */
   enum mts_err hosts_err;
   size_t host_count;
   struct mts_host *hosts; /* in the order of DNS preference, never reordered by policy */

@@ -19,8 +19,8 @@
 
 enum mts_rrtype { MTS_RR_A = 1, MTS_RR_MX = 15, MTS_RR_TXT = 16, MTS_RR_AAAA = 28, MTS_RR_TLSA = 52 };
 
-#define MTS_DNS_MAX_RECORDS 256  /* of one answer; more is DNS_LIMIT */
-#define MTS_DNS_MAX_CNAMES 16    /* of one chain; more is DNS_LIMIT */
+#define MTS_DNS_MAX_RECORDS 256     /* of one answer; more is DNS_LIMIT */
+#define MTS_DNS_MAX_CNAMES 16       /* of one chain; more is DNS_LIMIT */
 #define MTS_DNS_MAX_TXT_BYTES 16384 /* of one TXT record, strings joined */
 
 struct mts_rr_mx {
@@ -41,9 +41,10 @@ struct mts_rr {
 };
 
 struct mts_dns_answer {
-  enum mts_err err;  /* MTS_OK: at least one record; DNS_NODATA, DNS_NXDOMAIN: surely none; other DNS_*: not known */
-  char detail[160];  /* which server said what, for people */
-  uint32_t ttl_s;    /* least over the CNAME chain and the records; for surely none: of the negative answer (RFC 2308), 0 if not told */
+  enum mts_err err; /* MTS_OK: at least one record; DNS_NODATA, DNS_NXDOMAIN: surely none; other DNS_*: not known */
+  char detail[160]; /* which server said what, for people */
+  uint32_t
+      ttl_s; /* least over the CNAME chain and the records; for surely none: of the negative answer (RFC 2308), 0 if not told */
   enum mts_dnssec dnssec;
   char canonical[MTS_NAME_SIZE]; /* the end of the CNAME chain, or the name asked */
   size_t cname_count;
@@ -93,7 +94,7 @@ struct mts_job; /* of the world that made it */
 
 struct mts_net;
 struct mts_net_ops {
-  void (*free)(struct mts_net *net); /* cancels all jobs; must not be called from a callback */
+  void (*free)(struct mts_net *net);   /* cancels all jobs; must not be called from a callback */
   void (*forget)(struct mts_net *net); /* after fork, in the child: frees what can be freed without a word to the outside */
   /* name: normalised, may begin with labels such as _mta-sts or _25._tcp */
   enum mts_err (*dns)(struct mts_net *net, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done, void *arg,
@@ -112,10 +113,12 @@ struct mts_net {
   struct mts_clock clock;
 };
 
+enum mts_net_dnssec { MTS_NET_DNSSEC_OFF, MTS_NET_DNSSEC_AD, MTS_NET_DNSSEC_VALIDATE, MTS_NET_DNSSEC_AUTO };
+
 /* What the real world needs to know; lent for the call of mts_net_open. */
 struct mts_net_config {
-  const char *nameservers;   /* list as in the settings; "" = /etc/resolv.conf */
-  enum { MTS_NET_DNSSEC_OFF, MTS_NET_DNSSEC_AD, MTS_NET_DNSSEC_VALIDATE, MTS_NET_DNSSEC_AUTO } dnssec;
+  const char *nameservers; /* list as in the settings; "" = /etc/resolv.conf */
+  enum mts_net_dnssec dnssec;
   const char *trust_anchors;
   const char *ca_file, *ca_path;
   uint16_t https_port;

@@ -36,18 +36,8 @@ static bool in_prefix(const unsigned char *bytes, const struct prefix *prefix) {
  * inside is reached through them, and worlds for tests live there. */
 static bool is_public_4(const unsigned char *bytes) {
   static const struct prefix closed[] = {
-      {{0}, 8},
-      {{10}, 8},
-      {{100, 64}, 10},
-      {{127}, 8},
-      {{169, 254}, 16},
-      {{172, 16}, 12},
-      {{192, 0, 0}, 24},
-      {{192, 88, 99}, 24},
-      {{192, 168}, 16},
-      {{198, 18}, 15},
-      {{224}, 4},
-      {{240}, 4},
+      {{0}, 8},          {{10}, 8},           {{100, 64}, 10},  {{127}, 8},      {{169, 254}, 16}, {{172, 16}, 12},
+      {{192, 0, 0}, 24}, {{192, 88, 99}, 24}, {{192, 168}, 16}, {{198, 18}, 15}, {{224}, 4},       {{240}, 4},
   };
   for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
     if (in_prefix(bytes, &closed[i])) return false;

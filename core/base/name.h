@@ -18,7 +18,7 @@ struct mts_address {
   int family; /* AF_INET or AF_INET6 */
   unsigned char bytes[16];
 };
-#define MTS_ADDRESS_SIZE 46 /* INET6_ADDRSTRLEN */
+#define MTS_ADDRESS_SIZE 46                                                /* INET6_ADDRSTRLEN */
 bool mts_address_parse(struct mts_span text, struct mts_address *address); /* no brackets, no zone */
 void mts_address_format(const struct mts_address *address, char text[MTS_ADDRESS_SIZE]);
 /* Reachable on the public internet: neither loopback, private, link-local, shared (100.64/10), unique local, multicast, unspecified,

@@ -73,10 +73,10 @@ void mts_lend_net(struct mts *m, struct mts_net *net) {
 
 enum mts_err context_net(struct mts *m) {
   if (m->net) return MTS_OK;
-  static const int dnssec[] = {[DNSSEC_CHOICE_AUTO] = MTS_NET_DNSSEC_AUTO,
-                               [DNSSEC_CHOICE_AD] = MTS_NET_DNSSEC_AD,
-                               [DNSSEC_CHOICE_VALIDATE] = MTS_NET_DNSSEC_VALIDATE,
-                               [DNSSEC_CHOICE_OFF] = MTS_NET_DNSSEC_OFF};
+  static const enum mts_net_dnssec dnssec[] = {[DNSSEC_CHOICE_AUTO] = MTS_NET_DNSSEC_AUTO,
+                                               [DNSSEC_CHOICE_AD] = MTS_NET_DNSSEC_AD,
+                                               [DNSSEC_CHOICE_VALIDATE] = MTS_NET_DNSSEC_VALIDATE,
+                                               [DNSSEC_CHOICE_OFF] = MTS_NET_DNSSEC_OFF};
   const struct mts_settings *s = m->settings;
   struct mts_net_config config = {
       .nameservers = settings_text(s, SETTING_nameservers),

@@ -254,7 +254,7 @@ static void got_mx(void *arg, const struct mts_dns_answer *dns) {
   answer->hosts = calloc(dns->count, sizeof *answer->hosts);
   bool ok = answer->hosts != NULL;
   for (size_t i = 0; ok && i < dns->count; i++) ok = add_host(answer, dns->records[i].u.mx.host, dns->records[i].u.mx.preference);
-  sort_hosts(answer->hosts, answer->host_count);
+  if (answer->hosts) sort_hosts(answer->hosts, answer->host_count);
   trace_add(walk->trace, "mx", MTS_OK, walk->base_ms, walk->began_ms, mono(walk), "%zu host%s, DNSSEC %s", answer->host_count,
             answer->host_count == 1 ? "" : "s",
             dns->dnssec == MTS_DNSSEC_SECURE     ? "secure"

@@ -73,6 +73,7 @@ static struct cell **place_of(struct memory *memory, const char *domain, uint32_
 
 static void drop(struct memory *memory, struct cell **place) {
   struct cell *cell = *place;
+  if (!cell) return;
   *place = cell->chain;
   ring_out(cell);
   mts_policy_free(&cell->policy);

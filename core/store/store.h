@@ -26,12 +26,12 @@ struct mts_entry {
   int64_t check_at;   /* before this time no TXT query is needed */
   enum mts_err err;   /* of the last live attempt: MTS_OK, RECORD_*, DNS_*, HTTPS_*, POLICY_* */
   char detail[160];
-  int64_t failed_at;      /* the last failure; 0: the last attempt went well */
-  int64_t failing_since;  /* the first failure in an unbroken row */
+  int64_t failed_at;           /* the last failure; 0: the last attempt went well */
+  int64_t failing_since;       /* the first failure in an unbroken row */
   char failed_id[MTS_ID_SIZE]; /* the id whose GET failed */
-  int64_t retry_at;       /* no GET of failed_id before this time */
-  uint32_t tries;         /* failed GETs of failed_id in a row */
-  int64_t alarmed_at;     /* the last alarm of this row */
+  int64_t retry_at;            /* no GET of failed_id before this time */
+  uint32_t tries;              /* failed GETs of failed_id in a row */
+  int64_t alarmed_at;          /* the last alarm of this row */
 };
 void mts_entry_clear(struct mts_entry *entry); /* drops the reference, zeroes all */
 enum mts_err mts_entry_copy(const struct mts_entry *from, struct mts_entry *to);
@@ -55,8 +55,8 @@ enum mts_err mts_store_delete(struct mts_store *store, const char *domain, size_
 /* In the order of names; the entry is lent. each returns false to stop. It must not call the store. */
 enum mts_err mts_store_each(struct mts_store *store, bool (*each)(void *arg, const struct mts_entry *entry), void *arg);
 /* Domains with an unexpired policy whose refresh_at or check_at has passed, most urgent first, at most limit. */
-enum mts_err mts_store_due(struct mts_store *store, int64_t now_s, size_t limit,
-                           void (*each)(void *arg, const char *domain), void *arg);
+enum mts_err mts_store_due(struct mts_store *store, int64_t now_s, size_t limit, void (*each)(void *arg, const char *domain),
+                           void *arg);
 
 /* The right to ask the network about a domain, for all processes that share the file. owner: unique per process and lookup.
  * *taken false: another holds it, until *held_until_ms. A lease whose time is over is taken over (its owner died). */
@@ -66,7 +66,7 @@ enum mts_err mts_store_unlease(struct mts_store *store, const char *domain, cons
 
 struct mts_store_stats {
   uint64_t domains, policies, enforce, testing, none, expired, failing, absent, leases;
-  uint64_t bytes; /* of the file */
+  uint64_t bytes;                    /* of the file */
   int64_t oldest_fetch, next_expiry; /* 0: none */
 };
 enum mts_err mts_store_stats(struct mts_store *store, int64_t now_s, struct mts_store_stats *stats);

@@ -11,7 +11,7 @@ ROOMS = {
     "core": {"core/base"},
     "core/base": set(),
     "core/sts": {"core/base"},
-    "core/tlsrpt": {"core/base"},
+    "core/tlsrpt": {"core/base", "core/sts"},
     "core/store": {"core/base", "core/sts"},
     "core/net": {"core/base", "core/sts", "core/net.h"},
     "core/fake": {"core/base", "core/net.h"},

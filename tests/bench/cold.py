@@ -1,0 +1,91 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: ISC
+"""Sets up a world for the program cold and says what it measured; then what a process costs that finds its policy in the store."""
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, f"{HERE}/../world")
+sys.dont_write_bytecode = True
+from servers import namespace, tools  # noqa: E402
+
+DOMAINS = 1000
+ROUNDS = 5
+
+
+def cold(program, world, name, number, concurrency):
+    world.seen()
+    done = subprocess.run([program, world.ca_file, name, str(number), str(concurrency)], capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        sys.exit(f"bench: {name} failed: {done.stdout}{done.stderr}")
+    world.settle()
+    return json.loads(done.stdout), world.seen()
+
+
+def median(rounds, key):
+    return statistics.median(key(result) for result, _ in rounds)
+
+
+def policy(domain):
+    return {"id": "b1", "mx": ["*.bench.test"], "https": domain}
+
+
+def processes(world, mtasts):
+    """An empty process and one that answers from the store, in turn."""
+    store = f"{world.folder}/bench.db"
+    lookup = [mtasts, "--store", store, "--ca-file", world.ca_file, "lookup", "--policy-only"]
+    subprocess.run(lookup + ["d0.bench.test"], stdout=subprocess.DEVNULL, check=True)
+    times = {"empty": [], "cached": []}
+    for _ in range(41):
+        for name, command in (("empty", ["/bin/true"]), ("cached", lookup + ["--cached", "d0.bench.test"])):
+            began = time.perf_counter()
+            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+            times[name].append((time.perf_counter() - began) * 1e3)
+    empty, cached = statistics.median(times["empty"]), statistics.median(times["cached"])
+    print(f"process: /bin/true {empty:.2f} ms, mtasts lookup from the store {cached:.2f} ms: {cached - empty:.2f} ms more, "
+          f"{cached / empty:.1f} times   (aim: 5 ms more)")
+
+
+def main():
+    program = os.path.realpath(sys.argv[1])
+    missing = tools.missing()
+    if missing:
+        print(f"SKIPPED: needs the packages {', '.join(missing)}")
+        return 0
+    mtasts = f"{os.path.dirname(program)}/../mtasts"
+    folder = namespace.enter([program, HERE])
+    from servers.world import World
+    world = World(folder)
+    print(f"setting up {DOMAINS} domains ...", flush=True)
+    world.tell({f"d{i}.bench.test": policy("ok") for i in range(DOMAINS)} | {"hang.test": policy("silent-http")})
+
+    rounds = [cold(program, world, "distinct", DOMAINS, 64) for _ in range(ROUNDS)]
+    rate = median(rounds, lambda r: r["lookups"] / r["wall_ms"] * 1e3)
+    each = median(rounds, lambda r: r["cpu_ms"] / r["lookups"])
+    print(f"{DOMAINS} cold domains, 64 at once: {rate:.0f}/s with servers on the same machine; {each:.2f} ms of CPU each, so "
+          f"{1e3 / each:.0f}/s per core   (aim: 5 ms, 300/s)", flush=True)
+
+    rounds = [cold(program, world, "distinct", 100, 1) for _ in range(ROUNDS)]
+    print(f"one cold domain after the other: {median(rounds, lambda r: r['wall_ms'] / r['lookups']):.2f} ms each, "
+          f"{median(rounds, lambda r: r['cpu_ms'] / r['lookups']):.2f} ms of CPU", flush=True)
+
+    result, seen = cold(program, world, "equal", 100, 100)
+    print(f"100 equal cold lookups: {seen.get('TXT _mta-sts.d0.bench.test', 0)} TXT question, {seen.get('get', 0)} GET, "
+          f"{result['wall_ms']:.1f} ms", flush=True)
+
+    pairs = [(cold(program, world, "distinct", 100, 16)[0], cold(program, world, "hanging", 100, 16)[0]) for _ in range(ROUNDS)]
+    alone, beside = (statistics.median(pair[i]["slowest_ms"] for pair in pairs) for i in (0, 1))
+    print(f"slowest of 100 lookups: {alone:.1f} ms, beside a policy host that hangs {beside:.1f} ms ({beside / alone:.2f} times)", flush=True)
+
+    if os.access(mtasts, os.X_OK):
+        processes(world, mtasts)
+    world.stop()
+    sys.stdout.flush()
+    os._exit(0)
+
+
+sys.exit(main())
