@@ -49,6 +49,13 @@ function text.wrap(words, indent, width)
   return table.concat(lines, '\n')
 end
 
+-- What others wrote, for a terminal: no control characters, none that turn the direction of writing, and nothing that is no UTF-8.
+function text.clean(words)
+  if not utf8.len(words) then words = words:gsub('[\128-\255]', '?') end
+  return (words:gsub('[%c\127]', '?'):gsub('\xC2[\x80-\x9F]', '?')
+    :gsub('\xE2\x80[\x8E\x8F\xA8-\xAE]', '?'):gsub('\xE2\x81[\xA6-\xA9]', '?'))
+end
+
 function text.problem(err)
   local words = err.message
   if err.detail and err.detail ~= '' and err.detail ~= err.message then words = words .. ': ' .. err.detail end
