@@ -131,6 +131,8 @@ static int l_encode(lua_State *L) {
   size_t written = json_dumpb(*held, to, size, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
   if (size == 0 || written != size) return luaL_error(L, "JSON: out of memory");
   luaL_pushresultsize(&buffer, size);
+  /* DEL, which only a string may hold, is the one control character that jansson lets through. */
+  luaL_gsub(L, lua_tostring(L, -1), "\x7f", "\\u007F");
   return 1;
 }
 

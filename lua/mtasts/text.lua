@@ -34,16 +34,17 @@ function text.ends(at, now)
   return at > now and 'expires in ' .. text.span(at - now) or 'expired ' .. text.span(now - at) .. ' ago'
 end
 
--- Lines of at most width bytes, further ones indented.
+-- Lines of at most width bytes, further ones indented. Blanks between words stay as they are, but not where a line breaks.
 function text.wrap(words, indent, width)
-  local lines, line = {}, words:match '^%s*'
-  for word in words:gmatch '%S+' do
-    if line:find '%S' and #line + 1 + #word > width then
+  local lines, line, empty = {}, '', true
+  for gap, word in words:gmatch '(%s*)(%S+)' do
+    if not empty and #line + #gap + #word > width then
       lines[#lines + 1] = line
       line = indent .. word
     else
-      line = line:find '%S' and line .. ' ' .. word or line .. word
+      line = line .. gap .. word
     end
+    empty = false
   end
   lines[#lines + 1] = line
   return table.concat(lines, '\n')
