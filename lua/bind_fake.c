@@ -82,6 +82,7 @@ static enum mts_rrtype check_type(lua_State *L, int index) {
 static int l_dns(lua_State *L) {
   static const char *const dnssecs[] = {"unknown", "insecure", "secure", NULL};
   struct env *env = check_world(L);
+  lua_settop(L, 7); /* what is pushed below is no argument */
   const char *name = luaL_checkstring(L, 2);
   enum mts_rrtype type = check_type(L, 3);
   enum mts_err told = MTS_OK;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC
- * JSON through jansson: one line, keys sorted. */
+ * JSON through jansson: one line, keys sorted, ASCII only, so that a terminal that shows it obeys nobody else. */
 #include <jansson.h>
 #include <math.h>
+#include <string.h>
 
 #include "env.h"
 
@@ -102,7 +103,9 @@ static void fill(lua_State *L, json_t *container, int depth) {
     lua_call(L, 2, 2);
     if (lua_isnil(L, -2)) break;
     if (lua_type(L, -2) != LUA_TSTRING) luaL_error(L, "JSON: the keys of an object are strings");
-    const char *key = lua_tostring(L, -2);
+    size_t key_length;
+    const char *key = lua_tolstring(L, -2, &key_length);
+    if (strlen(key) != key_length) luaL_error(L, "JSON: a zero byte has no place in a key");
     bool nested = lua_istable(L, -1);
     json_t *value = nested ? (is_array(L, lua_gettop(L)) ? json_array() : json_object()) : scalar(L, -1);
     attach(L, container, key, value);
@@ -122,12 +125,14 @@ static int l_encode(lua_State *L) {
   *held = is_array(L, 3) ? json_array() : json_object();
   if (!*held) return luaL_error(L, "out of memory");
   fill(L, *held, 0);
-  size_t size = json_dumpb(*held, NULL, 0, JSON_COMPACT | JSON_SORT_KEYS);
+  size_t size = json_dumpb(*held, NULL, 0, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
   luaL_Buffer buffer;
   char *to = luaL_buffinitsize(L, &buffer, size);
-  size_t written = json_dumpb(*held, to, size, JSON_COMPACT | JSON_SORT_KEYS);
+  size_t written = json_dumpb(*held, to, size, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
   if (size == 0 || written != size) return luaL_error(L, "JSON: out of memory");
   luaL_pushresultsize(&buffer, size);
+  /* DEL, which only a string may hold, is the one control character that jansson lets through. */
+  luaL_gsub(L, lua_tostring(L, -1), "\x7f", "\\u007F");
   return 1;
 }
 

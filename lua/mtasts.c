@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC
  * The program mtasts: a Lua host whose commands are Lua. Its own Lua files are found beside it; LUA_PATH and LUA_INIT play no part. */
+#include <fcntl.h>
 #include <lualib.h>
 #include <signal.h>
 #include <stdio.h>
@@ -67,7 +68,16 @@ static int run(lua_State *L) {
   return 1;
 }
 
+/* Where the caller closed one of 0 to 2, no file of ours may take its place. Writing there fails, as it should. */
+static void fill_standard_files(void) {
+  int fd;
+  do fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd > STDERR_FILENO) close(fd);
+}
+
 int main(int argc, char **argv) {
+  fill_standard_files();
   /* A reader of our output that goes away ends us quietly, as other programs end. */
   struct sigaction quiet = {.sa_handler = SIG_DFL};
   sigaction(SIGPIPE, &quiet, NULL);

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/name.h"
 
 static bool may_be_in_address(char c) {
@@ -25,6 +26,35 @@ bool mts_address_parse(struct mts_span text, struct mts_address *address) {
 void mts_address_format(const struct mts_address *address, char text[MTS_ADDRESS_SIZE]) {
   text[0] = '\0';
   if (address->family == AF_INET || address->family == AF_INET6) inet_ntop(address->family, address->bytes, text, MTS_ADDRESS_SIZE);
+}
+
+bool mts_endpoint_parse(struct mts_span text, struct mts_address *address, uint16_t *port) {
+  struct mts_span host = text;
+  struct mts_span digits = {NULL, 0};
+  bool named = false;
+  if (text.n && text.p[0] == '[') {
+    const char *close = memchr(text.p, ']', text.n);
+    if (!close) return false;
+    host = (struct mts_span){text.p + 1, (size_t)(close - text.p) - 1};
+    size_t rest = text.n - host.n - 2;
+    if (rest && close[1] != ':') return false;
+    named = rest > 0;
+    if (named) digits = (struct mts_span){close + 2, rest - 1};
+  } else {
+    const char *colon = memchr(text.p, ':', text.n);
+    named = colon && !memchr(colon + 1, ':', text.n - (size_t)(colon - text.p) - 1);
+    if (named) {
+      host.n = (size_t)(colon - text.p);
+      digits = (struct mts_span){colon + 1, text.n - host.n - 1};
+    }
+  }
+  struct mts_address parsed;
+  uint64_t number = 0;
+  if (!mts_address_parse(host, &parsed)) return false;
+  if (named && (!mts_number_parse(digits, UINT16_MAX, &number) || number == 0)) return false;
+  *address = parsed;
+  if (named) *port = (uint16_t)number;
+  return true;
 }
 
 struct prefix {

@@ -22,6 +22,8 @@ struct mts_address {
 #define MTS_ADDRESS_SIZE 46                                                /* INET6_ADDRSTRLEN */
 bool mts_address_parse(struct mts_span text, struct mts_address *address); /* no brackets, no zone */
 void mts_address_format(const struct mts_address *address, char text[MTS_ADDRESS_SIZE]);
+/* "192.0.2.1", "192.0.2.1:53", "2001:db8::1", "[2001:db8::1]:53". *port stays as it is where none is named. */
+bool mts_endpoint_parse(struct mts_span text, struct mts_address *address, uint16_t *port);
 /* Reachable on the public internet: neither loopback, private, link-local, shared (100.64/10), unique local, multicast, unspecified,
  * nor one of these mapped or translated into IPv6 (RFC 6890 and the address registries). */
 bool mts_address_is_public(const struct mts_address *address);

@@ -10,32 +10,15 @@
 #include "base/buf.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
+#define DNS_PORT 53
 #define UDP_PAYLOAD 1232         /* not fragmented anywhere */
 #define CLOCK_SKEW_S 300         /* a signature made a moment ago is not bogus because our clock is slow */
 #define CONTEXT_TIMEOUT_MS 60000 /* never reached: our own timers are shorter */
 
-/* "192.0.2.1", "192.0.2.1:53", "2001:db8::1", "[2001:db8::1]:53". */
 static bool server_parse(struct mts_span text, struct dns_server *server) {
-  struct mts_span host = text;
-  struct mts_span port = {"53", 2};
-  if (text.n && text.p[0] == '[') {
-    const char *close = memchr(text.p, ']', text.n);
-    if (!close) return false;
-    host = (struct mts_span){text.p + 1, (size_t)(close - text.p) - 1};
-    size_t rest = text.n - host.n - 2;
-    if (rest && close[1] != ':') return false;
-    if (rest) port = (struct mts_span){close + 2, rest - 1};
-  } else {
-    const char *colon = memchr(text.p, ':', text.n);
-    if (colon && !memchr(colon + 1, ':', text.n - (size_t)(colon - text.p) - 1)) {
-      host.n = (size_t)(colon - text.p);
-      port = (struct mts_span){colon + 1, text.n - host.n - 1};
-    }
-  }
-  uint64_t number;
   char shown[MTS_ADDRESS_SIZE];
-  if (!mts_address_parse(host, &server->address) || !mts_number_parse(port, 65535, &number) || number == 0) return false;
-  server->port = (uint16_t)number;
+  server->port = DNS_PORT;
+  if (!mts_endpoint_parse(text, &server->address, &server->port)) return false;
   mts_address_format(&server->address, shown);
   mts_text_format(server->text, sizeof server->text, server->address.family == AF_INET6 ? "[%s]:%u" : "%s:%u", shown,
                   (unsigned)server->port);

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/name.h"
 #include "base/nearest.h"
 
 enum type { TYPE_text, TYPE_list, TYPE_number, TYPE_bool, TYPE_choice };
@@ -147,6 +148,21 @@ static enum mts_err check_choice(struct mts_settings *settings, enum setting whi
   return refuse(settings, "%s: \"%.40s\" is none of: %s", table[which].name, value, known);
 }
 
+/* A name server that cannot be asked would only be found out when mail waits. */
+static enum mts_err check_nameservers(struct mts_settings *settings, const char *value) {
+  for (const char *p = value + strspn(value, " \t,"); *p; p += strspn(p, " \t,")) {
+    struct mts_address address;
+    uint16_t port = 0;
+    size_t n = strcspn(p, " \t,");
+    if (!mts_endpoint_parse(mts_span(p, n), &address, &port)) {
+      return refuse(settings, "nameservers: \"%.*s\" is not an address; write 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53",
+                    n < 60 ? (int)n : 60, p);
+    }
+    p += n;
+  }
+  return MTS_OK;
+}
+
 static enum mts_err check(struct mts_settings *settings, enum setting which, const char *value) {
   bool yes;
   for (const char *p = value; *p; p++) {
@@ -154,8 +170,9 @@ static enum mts_err check(struct mts_settings *settings, enum setting which, con
   }
   switch (table[which].type) {
     case TYPE_text:
-    case TYPE_list:
       return MTS_OK;
+    case TYPE_list:
+      return which == SETTING_nameservers ? check_nameservers(settings, value) : MTS_OK;
     case TYPE_bool:
       return read_bool(value, &yes) ? MTS_OK : refuse(settings, "%s: \"%.40s\" is not yes or no", table[which].name, value);
     case TYPE_number:

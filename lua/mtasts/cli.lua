@@ -2,6 +2,7 @@
 -- The command line: options, which command, exit codes. Commands are loaded when they are asked for.
 
 local core = require 'mtasts.core'
+local text = require 'mtasts.text'
 
 local GOOD, USAGE = 0, 64
 
@@ -11,9 +12,19 @@ local cli = { exit = { good = GOOD, warnings = 1, errors = 2, none = 3, unknown 
 
 -- Ends the command with one clear line.
 local Refusal = { __tostring = function(refusal) return refusal.text end }
-function cli.refuse(text, ...)
-  error(setmetatable({ text = select('#', ...) > 0 and text:format(...) or text }, Refusal), 0)
+function cli.refuse(format, ...)
+  local words = select('#', ...) > 0 and format:format(...) or format
+  error(setmetatable({ text = text.clean(words) }, Refusal), 0)
 end
+-- The same with lines, of a rule that failed.
+local function refuse_rules(trace)
+  local lines = {}
+  for line in tostring(trace):gmatch '[^\n]+' do lines[#lines + 1] = text.clean((line:gsub('\t', '  '))) end
+  error(setmetatable({ text = '--rules ' .. table.concat(lines, '\n') }, Refusal), 0)
+end
+
+-- Ends the command well.
+local Done = {}
 
 -- The most serious of several exit codes.
 local order = {}
@@ -46,11 +57,12 @@ local function build(chosen)
   local argparse = require 'argparse'
   local parser = argparse('mtasts', 'Makes mail servers honour MTA-STS (RFC 8461) when they send mail.')
   parser:add_help '-h --help'
+  parser:help_max_width(80)
   parser:require_command(true):command_target 'command'
   parser.chosen = chosen
   parser:flag('--version', 'Show the version.'):action(function()
     print('mtasts ' .. core.version)
-    os.exit(GOOD, true)
+    error(Done, 0)
   end)
   local function global(of)
     of:option('--store', 'File of the store, or none.'):argname 'FILE'
@@ -100,9 +112,9 @@ local function configure(args)
   if not ok then cli.refuse('%s', why) end
   if args.rules then
     local chunk, message = loadfile(args.rules)
-    if not chunk then cli.refuse('--rules %s', message) end
+    if not chunk then refuse_rules(message) end
     local done, trace = xpcall(chunk, debug.traceback)
-    if not done then cli.refuse('--rules %s', trace) end
+    if not done then refuse_rules(trace) end
   end
 end
 
@@ -139,16 +151,19 @@ local function main(words)
   if chosen == 'run' then return require('mtasts.run').main(words, cli, configure) end
   local args = build(chosen):parse(words)
   configure(args)
-  if not args.json and not os.getenv 'NO_COLOR' then require('mtasts.text').use_colour(core.stdout_is_terminal()) end
+  -- no-color.org: set and not empty.
+  local plain = (os.getenv 'NO_COLOR' or '') ~= '' or os.getenv 'TERM' == 'dumb'
+  if not args.json and not plain then text.use_colour(core.stdout_is_terminal()) end
   return require('mtasts.' .. chosen).main(args, cli)
 end
 
 return function(words)
   local ok, result = xpcall(main, function(problem)
-    if getmetatable(problem) == Refusal then return problem end
+    if problem == Done or getmetatable(problem) == Refusal then return problem end
     return debug.traceback(tostring(problem), 2)
   end, words)
   if ok then return result end
+  if result == Done then return GOOD end
   if getmetatable(result) == Refusal then
     io.stderr:write('mtasts: ', result.text, '\n')
     return USAGE

@@ -152,7 +152,7 @@ function lookup.main(args, cli)
     elseif answer then
       show(answer, args.trace)
     else
-      io.stderr:write(('mtasts: %s: %s\n'):format(domain, text.problem(err)))
+      io.stderr:write(('mtasts: %s: %s\n'):format(text.clean(domain), text.problem(err)))
     end
   end
   return worst

@@ -5,7 +5,7 @@ local text = require 'mtasts.text'
 
 local parse = {}
 
-local INPUT_MAX = 1 << 20
+local INPUT_MAX <const> = 1 << 20
 
 function parse.options(command)
   command:argument('kind', 'What to parse.'):choices { 'record', 'policy', 'tlsrpt', 'destination' }
@@ -14,13 +14,16 @@ function parse.options(command)
 end
 
 local function read(name, cli)
-  if name == '-' then return io.read(INPUT_MAX) or '' end
-  local file, why = io.open(name, 'rb')
+  local file, why = io.stdin, nil
+  if name ~= '-' then file, why = io.open(name, 'rb') end
   if not file then cli.refuse('%s', why) end
-  local content, problem = file:read(INPUT_MAX)
-  file:close()
+  local content, problem = file:read(INPUT_MAX + 1)
+  if name ~= '-' then file:close() end
   if not content and problem then cli.refuse('%s: %s', name, problem) end
-  return content or ''
+  content = content or ''
+  -- Half an input would be judged as if it were the whole.
+  if #content > INPUT_MAX then cli.refuse('%s: longer than %d bytes, which is the limit here', name, INPUT_MAX) end
+  return content
 end
 
 local function read_set(content, cli)
@@ -40,6 +43,9 @@ end
 local function destination(input, args)
   local value, err = core.parse_destination(input)
   local result = value or { kind = 'invalid', error = { code = err.code, message = err.message, temporary = false } }
+  -- The RFC knows one way to read a name; both profiles judge alike.
+  result.strict = value and 'accept' or 'reject'
+  result.default, result.deviations = result.strict, core.json_array {}
   if args.json then
     print(core.json_encode(result))
   elseif value then
@@ -54,12 +60,12 @@ local function show(kind, result, err)
   local verdict = result.default == 'reject' and text.paint('bad', '✗ refused')
     or result.strict == 'accept' and text.paint('good', '✓ fits the RFC to the letter')
     or text.paint('warning', '! usable, but deviates from the RFC')
-  print(kind .. ': ' .. verdict .. (err and ': ' .. text.problem(err) or ''))
+  print(text.wrap(kind .. ': ' .. verdict .. (err and ': ' .. text.problem(err) or ''), '  ', 80))
   for _, name in ipairs { 'id', 'mode', 'max_age' } do
     if result[name] then print(('  %-8s %s'):format(name, result[name])) end
   end
   for _, mx in ipairs(result.mx or {}) do print('  mx       ' .. mx) end
-  for _, uri in ipairs(result.rua or {}) do print('  rua      ' .. uri) end
+  for _, uri in ipairs(result.rua or {}) do print('  rua      ' .. text.clean(uri)) end
   for _, deviation in ipairs(result.deviations) do
     print(text.wrap(('  line %d, column %d: %s [%s]'):format(deviation.line, deviation.column, deviation.message, deviation.code),
       '    ', 80))

@@ -26,7 +26,8 @@ function probe.main(args, cli)
     end
     print(core.json_encode(result))
   else
-    print(host .. ': ' .. (problem and text.paint('bad', '✗ ' .. text.problem(problem)) or text.paint('good', '✓ STARTTLS, certificate verified')))
+    local words = problem and text.paint('bad', '✗ ' .. text.problem(problem)) or text.paint('good', '✓ STARTTLS, certificate verified')
+    print(text.wrap(text.clean(host) .. ': ' .. words, '  ', 80))
     for _, key in ipairs { 'address', 'banner', 'protocol', 'cipher', 'subject', 'issuer', 'names', 'fingerprint' } do
       if tls and tls[key] then print(text.wrap(('  %-12s %s'):format(key, tls[key]), (' '):rep(15), 80)) end
     end

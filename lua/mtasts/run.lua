@@ -7,7 +7,17 @@ function run.options(command)
   command:argument('arguments', 'Its arguments.'):args '*'
 end
 
-local valued = { ['--store'] = 'store', ['--ca-file'] = 'ca_file', ['--rules'] = 'rules' }
+local core = require 'mtasts.core'
+
+local valued = { ['--store'] = 'store', ['--ca-file'] = 'ca_file', ['--rules'] = 'rules', ['--set'] = 'set',
+  ['--nameserver'] = 'nameserver' }
+local known = { '--store', '--ca-file', '--rules', '--set', '--nameserver', '--json', '--verbose', '--help' }
+
+local function unknown(word, cli)
+  local near = core.nearest(word, known)
+  cli.refuse("run: unknown option '%s'%s; the script's own options stand behind its name", word,
+    near and (" (did you mean '" .. near .. "'?)") or '')
+end
 
 -- Everything behind SCRIPT is the script's; so this command reads its options itself.
 function run.main(words, cli, configure)
@@ -17,21 +27,17 @@ function run.main(words, cli, configure)
     if word == '-h' or word == '--help' then
       print 'Usage: mtasts run [OPTION...] SCRIPT [ARG...]'
       return 0
-    elseif word == '-v' or word == '--verbose' then
-      args.verbose = args.verbose + 1
+    elseif word == '--verbose' or word:find '^%-v+$' then
+      args.verbose = args.verbose + (word == '--verbose' and 1 or #word - 1)
     elseif word ~= '--json' then
-      local value = words[i + 1]
-      if not value and (valued[word] or word == '--set' or word == '--nameserver') then cli.refuse('%s wants a value', word) end
-      if valued[word] then
-        args[valued[word]] = value
-      elseif word == '--set' then
-        table.insert(args.set, value)
-      elseif word == '--nameserver' then
-        table.insert(args.nameserver, value)
-      else
-        cli.refuse("run: unknown option '%s'; the script's own options stand behind its name", word)
+      local name, value = word:match '^(%-%-[^=]+)=(.*)$'
+      local key = valued[name or word]
+      if not key then unknown(word, cli) end
+      if not name then
+        i = i + 1
+        value = words[i] or cli.refuse('%s wants a value', word)
       end
-      i = i + 1
+      if type(args[key]) == 'table' then table.insert(args[key], value) else args[key] = value end
     end
     i = i + 1
   end

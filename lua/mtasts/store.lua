@@ -58,7 +58,7 @@ function actions.show(args, cli)
     if entry then
       print_entry(entry, args)
     else
-      io.stderr:write(('mtasts: %s: %s\n'):format(domain, text.problem(err)))
+      io.stderr:write(('mtasts: %s: %s\n'):format(text.clean(domain), text.problem(err)))
       worst = cli.worse(worst, err.code == 'store-none' and cli.exit.none or cli.exit.errors)
     end
   end

@@ -34,16 +34,17 @@ function text.ends(at, now)
   return at > now and 'expires in ' .. text.span(at - now) or 'expired ' .. text.span(now - at) .. ' ago'
 end
 
--- Lines of at most width bytes, further ones indented.
+-- Lines of at most width bytes, further ones indented. Blanks between words stay as they are, but not where a line breaks.
 function text.wrap(words, indent, width)
-  local lines, line = {}, words:match '^%s*'
-  for word in words:gmatch '%S+' do
-    if line:find '%S' and #line + 1 + #word > width then
+  local lines, line, empty = {}, '', true
+  for gap, word in words:gmatch '(%s*)(%S+)' do
+    if not empty and #line + #gap + #word > width then
       lines[#lines + 1] = line
       line = indent .. word
     else
-      line = line:find '%S' and line .. ' ' .. word or line .. word
+      line = line .. gap .. word
     end
+    empty = false
   end
   lines[#lines + 1] = line
   return table.concat(lines, '\n')
@@ -53,6 +54,13 @@ end
 function text.beside(head, words, width)
   local column = (' '):rep(#head)
   return head .. text.wrap(column .. words, column, width):sub(#head + 1)
+end
+
+-- What others wrote, for a terminal: no control characters, none that turn the direction of writing, and nothing that is no UTF-8.
+function text.clean(words)
+  if not utf8.len(words) then words = words:gsub('[\128-\255]', '?') end
+  return (words:gsub('[%c\127]', '?'):gsub('\xC2[\x80-\x9F]', '?')
+    :gsub('\xE2\x80[\x8E\x8F\xA8-\xAE]', '?'):gsub('\xE2\x81[\xA6-\xA9]', '?'))
 end
 
 function text.problem(err)
