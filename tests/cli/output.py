@@ -239,7 +239,7 @@ class Store(Told):
         self.assertEqual(self.of(0, "list").out, "")
 
     def test_refresh(self):
-        self.assertEqual(self.of(0, "refresh").out, "0 looked at anew\n")
+        self.assertEqual(self.of(0, "refresh").out, "0 domains looked at anew, 0 failed\n")
         later = {"STORE": self.store, "NOW": self.now, "LATER": str(2 * 86400)}
         result = self.told(0, "store", "--json", "refresh", **later)
         self.assertGreaterEqual(result.json[0]["refreshed"], 2)
@@ -247,7 +247,7 @@ class Store(Told):
 
     def test_refresh_that_fails_is_seen_in_the_list(self):
         later = {"STORE": self.store, "NOW": self.now, "LATER": str(2 * 86400), "DOWN": "1"}
-        self.told(0, "store", "refresh", **later)
+        self.says(self.told(1, "store", "refresh", **later), "enforce.test: the policy host cannot be reached", "its policy expires in")
         entry = self.of(0, "show", "--json", "enforce.test").json[0]
         self.assertEqual((entry["mode"], entry["refresh_error"]["code"]), ("enforce", "https-connect"))
         self.assertEqual(entry["fetched_at"], int(self.now))
