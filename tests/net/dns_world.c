@@ -248,7 +248,7 @@ static int in_namespaces(const char *file) {
   if (!write_file("/proc/self/setgroups", "deny") || !write_file("/proc/self/uid_map", text)) return CANNOT;
   snprintf(text, sizeof text, "0 %u 1", gid);
   if (!write_file("/proc/self/gid_map", text) || !loopback_up()) return CANNOT;
-  if (mount(file, "/etc/resolv.conf", NULL, MS_BIND, NULL) != 0) return CANNOT;
+  if (mount(file, "/etc/resolv.conf", "none", MS_BIND, "") != 0) return CANNOT;
   if (!misbehaver_start("127.0.0.1", "53", &one, text) || !misbehaver_start("127.0.0.2", "53", &two, text)) return 1;
   struct mts_clock clock = mts_clock_real;
   clock.mono_ms = later;
