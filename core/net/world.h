@@ -20,12 +20,12 @@ struct mts_job {
 };
 
 struct world {
-  struct mts_net net; /* first: the table's functions get its address */
+  struct mts_net net;           /* first: the table's functions get its address */
   struct mts_net_config config; /* strings are owned */
   struct event_base *base;
   bool own_base;
   bool forgotten;      /* after fork, on a lent base: whatever still fires does nothing */
-  struct event *wake; /* ends a wait in turn */
+  struct event *wake;  /* ends a wait in turn */
   struct mts_job jobs; /* head of the ring */
   struct dns *dns;     /* each is opened by its first use */
   struct https *https;
