@@ -513,3 +513,7 @@ void dns_forget(struct world *world) {
   }
   dns_close(&world->dns);
 }
+
+void dns_mute(struct world *world) {
+  if (world->dns) world->dns->loop.forgotten = true;
+}
