@@ -8,6 +8,8 @@
 enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
                        void *arg, struct mts_job **job);
 void dns_close(struct dns **dns);
-void dns_forget(struct world *world); /* after fork, in the child: ends the jobs and closes; sends nothing */
+/* After fork, in the child, sending nothing: end the jobs and close; or, on a lent base, only never act again. */
+void dns_forget(struct world *world);
+void dns_mute(struct world *world);
 
 #endif

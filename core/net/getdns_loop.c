@@ -26,6 +26,10 @@ static void event_release(struct loop_event *e) {
 static void event_fires(evutil_socket_t fd, short what, void *arg) {
   (void)fd;
   struct loop_event *e = arg;
+  if (e->loop->forgotten) {
+    event_del(e->event);
+    return;
+  }
   e->running = true;
   if ((what & EV_READ) && e->theirs && e->theirs->read_cb) e->theirs->read_cb(e->theirs->userarg);
   if ((what & EV_WRITE) && e->theirs && e->theirs->write_cb) e->theirs->write_cb(e->theirs->userarg);

@@ -5,12 +5,14 @@
 
 #include <event2/event.h>
 #include <getdns/getdns_extra.h>
+#include <stdbool.h>
 
 struct loop_event;
 struct getdns_loop {
   getdns_eventloop ext; /* first: getdns hands it back */
   struct event_base *base;
   struct loop_event *events;
+  bool forgotten; /* after fork, on a lent base: the sockets are the parent's to read */
 };
 void getdns_loop_init(struct getdns_loop *loop, struct event_base *base);
 void getdns_loop_end(struct getdns_loop *loop); /* after the last context is gone */

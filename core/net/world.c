@@ -167,6 +167,7 @@ static int note_descriptor(const struct event_base *base, const struct event *ev
 static void world_forget(struct mts_net *net) {
   struct world *world = world_of(net);
   world->forgotten = true;
+  dns_mute(world);
   /* A lent base is its owner's to reinitialise, and until then not to be touched. */
   if (!world->own_base || event_reinit(world->base) != 0) return;
   for (struct mts_job *job = world->jobs.next, *next; job != &world->jobs; job = next) {

@@ -103,6 +103,41 @@ static void a_lent_event_base_is_left_as_it_was(void **state) {
   event_base_free(base);
 }
 
+static int child_on_the_lent_base(struct mts_net *net, struct event_base *base) {
+  struct timeval a_while = {.tv_usec = 600000};
+  net->ops->forget(net);
+  if (event_reinit(base) != 0) return 1; /* as its owner must */
+  event_base_loopexit(base, &a_while);
+  event_base_loop(base, 0);
+  return sum.calls ? 2 : 0;
+}
+
+static void a_forked_child_on_a_lent_base_does_not_take_the_answer(void **state) {
+  (void)state;
+  struct event_base *base = event_base_new();
+  struct mts_net_config config = {.nameservers = server, .trust_anchors = "", .event_base = base};
+  struct mts_net *net = NULL;
+  struct mts_job *job = NULL;
+  int status = -1;
+  assert_int_equal(mts_net_open_1(&config, &mts_clock_real, &net), MTS_OK);
+  memset(&sum, 0, sizeof sum);
+  assert_int_equal(net->ops->dns(net, "slow.test", MTS_RR_TXT, 6000, count, NULL, &job), MTS_OK);
+  int64_t begin = mts_clock_mono_ms(&mts_clock_real);
+  while (mts_clock_mono_ms(&mts_clock_real) - begin < 50) net->ops->turn(net, 10);
+  pid_t pid = fork();
+  if (pid == 0) _exit(child_on_the_lent_base(net, base));
+  usleep(500000); /* the answer is there; the child could take it */
+  begin = mts_clock_mono_ms(&mts_clock_real);
+  while (net->ops->turn(net, 1000))
+    ;
+  assert_int_equal(sum.ok, 1);
+  assert_true(mts_clock_mono_ms(&mts_clock_real) - begin < 300); /* not asked again */
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+  net->ops->free(net);
+  event_base_free(base);
+}
+
 static void a_server_may_have_an_ipv6_address_and_a_port(void **state) {
   (void)state;
   struct misbehaver six = {.in = -1};
@@ -248,7 +283,7 @@ static int in_namespaces(const char *file) {
   if (!write_file("/proc/self/setgroups", "deny") || !write_file("/proc/self/uid_map", text)) return CANNOT;
   snprintf(text, sizeof text, "0 %u 1", gid);
   if (!write_file("/proc/self/gid_map", text) || !loopback_up()) return CANNOT;
-  if (mount(file, "/etc/resolv.conf", NULL, MS_BIND, NULL) != 0) return CANNOT;
+  if (mount(file, "/etc/resolv.conf", "none", MS_BIND, "") != 0) return CANNOT;
   if (!misbehaver_start("127.0.0.1", "53", &one, text) || !misbehaver_start("127.0.0.2", "53", &two, text)) return 1;
   struct mts_clock clock = mts_clock_real;
   clock.mono_ms = later;
@@ -291,6 +326,7 @@ int main(void) {
       cmocka_unit_test(a_thousand_jobs_without_answer_all_end_at_their_deadline),
       cmocka_unit_test(too_few_file_descriptors_are_errors_not_crashes),
       cmocka_unit_test(a_lent_event_base_is_left_as_it_was),
+      cmocka_unit_test(a_forked_child_on_a_lent_base_does_not_take_the_answer),
       cmocka_unit_test(a_server_may_have_an_ipv6_address_and_a_port),
       cmocka_unit_test(all_servers_dead_ends_at_the_deadline),
       cmocka_unit_test(the_longest_names_and_underscores_are_asked_as_they_are),

@@ -114,15 +114,18 @@ def reply(query, tcp):
 
 def serve_tcp(listener):
     def one(c):
-        while True:
-            head = c.recv(2, socket.MSG_WAITALL)
-            if len(head) < 2:
-                return
-            r = reply(c.recv(struct.unpack(">H", head)[0], socket.MSG_WAITALL), True)
-            if r is None:
-                c.recv(1)
-                return
-            c.sendall(struct.pack(">H", len(r)) + r)
+        try:
+            while True:
+                head = c.recv(2, socket.MSG_WAITALL)
+                if len(head) < 2:
+                    return
+                r = reply(c.recv(struct.unpack(">H", head)[0], socket.MSG_WAITALL), True)
+                if r is None:
+                    c.recv(1)
+                    return
+                c.sendall(struct.pack(">H", len(r)) + r)
+        except OSError:  # the other side left
+            pass
 
     while True:
         c, _ = listener.accept()
@@ -132,8 +135,11 @@ def serve_tcp(listener):
 def serve_udp(u):
     def one(query, peer):
         r = reply(query, False)
-        if r is not None:
-            u.sendto(r, peer)
+        try:
+            if r is not None:
+                u.sendto(r, peer)
+        except OSError:
+            pass
 
     while True:
         query, peer = u.recvfrom(4096)

@@ -6,6 +6,7 @@ set -e
 cd "$1"
 
 begin() { # ZONE
+  # shellcheck disable=SC2016 # they are the zone file's
   printf '$ORIGIN %s\n$TTL 60\n@ SOA ns hm 1 2 3 400000 50\n@ NS ns\nns A 127.0.0.1\n' "$1"
 }
 delegate() { # NAME
@@ -29,10 +30,10 @@ sign() { # FILE KEY [OPTION...]
   ldns-signzone -i 20200101000000 "$@" -e 20370101000000 -f "$file.signed" "$file" "$key"
 }
 
-begin test. > test
+begin test. > tld
 for zone in nsec nsec3 plain broken; do
   { begin "$zone.test."; records; } > "$zone.test"
-  delegate "$zone.test." >> test
+  delegate "$zone.test." >> tld
 done
 nsec=$(key -k nsec.test.)
 nsec3=$(key -k nsec3.test.)
@@ -42,9 +43,9 @@ sign nsec.test "$nsec"
 sign nsec3.test "$nsec3" -n -t 0 -i "$(date -u -d '+60 seconds' +%Y%m%d%H%M%S)" # as a slow clock sees it
 sign broken.test "$broken"
 cp plain.test plain.test.signed
-cat "$nsec.ds" "$nsec3.ds" "$other.ds" >> test
+cat "$nsec.ds" "$nsec3.ds" "$other.ds" >> tld
 test=$(key -k test.)
-sign test "$test"
+sign tld "$test"
 { begin .; delegate test.; cat "$test.ds"; } > root
 root=$(key -k .)
 sign root "$root"
@@ -72,11 +73,15 @@ remote-control:
   control-enable: no
 END
 for zone in . test. nsec.test. nsec3.test. plain.test. broken.test.; do
-  file=${zone%.}
+  case $zone in
+    .) file=root ;;
+    test.) file=tld ;;
+    *) file=${zone%.} ;;
+  esac
   cat >> unbound.conf <<END
 auth-zone:
   name: "$zone"
-  zonefile: "$1/${file:-root}.signed"
+  zonefile: "$1/$file.signed"
   for-downstream: no
   for-upstream: yes
 END
