@@ -248,8 +248,13 @@ function World.count(world, what)
   local handle = handle_of(world)
   if type(what) ~= 'string' then error("bad argument #1 to 'count' (string expected)", 2) end
   local kind, name = what:match '^(%S+)%s*(%S*)$'
-  if not kind then error("count wants 'TXT name', 'GET host' or 'SMTP host'", 2) end
-  return core.fake_count(handle, kind:upper(), name ~= '' and name or nil)
+  kind = kind and kind:upper()
+  if name == '' then name = nil end
+  local all = kind == 'GET' or kind == 'SMTP' or kind == 'DNS'
+  if not kind or not name and not all or name and kind == 'DNS' then
+    error("count wants 'TXT name', 'GET host', 'SMTP host', or 'DNS', 'GET', 'SMTP' for all of them", 2)
+  end
+  return core.fake_count(handle, kind == 'DNS' and 'TXT' or kind, name)
 end
 
 local world_meta = {

@@ -180,7 +180,7 @@ method {
 }
 method {
   name = 'count', signature = 'world:count(what)', text = 'How often something was asked for since the world was made.',
-  args = { { 'what', 'string', '"TXT NAME", "MX NAME", … (a type of DNS), "GET HOST", "SMTP HOST"; without a name: all' } },
+  args = { { 'what', 'string', '"TXT NAME", "MX NAME", … (a type of DNS), "GET HOST", "SMTP HOST"; "DNS", "GET", "SMTP": all of them' } },
   results = 'integer', errors = 'raises: anything else',
 }
 method {
