@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 
+#define FAILED_FOR_MS 60000 /* a silent server goes to the end for so long */
 #define RESOLV_CONF "/etc/resolv.conf"
 #define DNS_PORT 53
 #define UDP_PAYLOAD 1232         /* not fragmented anywhere */
@@ -183,4 +184,15 @@ enum mts_err dns_pool_context(struct dns_pool *pool, struct dns_server *server, 
   }
   *result = context;
   return MTS_OK;
+}
+
+void dns_pool_order(const struct dns_pool *pool, int64_t now_ms, unsigned char order[DNS_MAX_SERVERS]) {
+  size_t n = 0;
+  for (int failed = 0; failed < 2; failed++) {
+    for (size_t i = 0; i < pool->count; i++) {
+      size_t at = (pool->first + i) % pool->count;
+      int64_t when = pool->servers[at].failed_ms;
+      if ((when != 0 && now_ms - when < FAILED_FOR_MS) == (failed == 1)) order[n++] = (unsigned char)at;
+    }
+  }
 }

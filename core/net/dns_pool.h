@@ -38,4 +38,7 @@ void dns_pool_release(struct dns_pool **pool); /* never inside a getdns callback
 /* A context for one server with one transport only: with both, getdns closes a socket twice when TCP hangs. */
 enum mts_err dns_pool_context(struct dns_pool *pool, struct dns_server *server, bool tcp, getdns_context **context);
 
+/* The server that answered last comes first, those silent a moment ago come last. */
+void dns_pool_order(const struct dns_pool *pool, int64_t now_ms, unsigned char order[DNS_MAX_SERVERS]);
+
 #endif

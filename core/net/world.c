@@ -10,68 +10,11 @@
 #include "net/starttls.h"
 #include "net/trust.h"
 
-void job_begin(struct world *world, struct mts_job *job, void (*end)(struct mts_job *job)) {
-  job->world = world;
-  job->end = end;
-  job->next = &world->jobs;
-  job->previous = world->jobs.previous;
-  job->previous->next = job;
-  world->jobs.previous = job;
-}
-
-void job_end(struct mts_job *job) {
-  job->previous->next = job->next;
-  job->next->previous = job->previous;
-  job->end(job);
-}
-
 static struct world *world_of(struct mts_net *net) { return (struct world *)net; }
 
-/* ---- timers ---- */
-
-struct timer_job {
-  struct mts_job job;
-  struct event *event;
-  mts_timer_fn done;
-  void *arg;
-};
-
-static void timer_end(struct mts_job *job) {
-  struct timer_job *timer = (struct timer_job *)job;
-  event_free(timer->event);
-  free(timer);
+static enum mts_err set_timer(struct mts_net *net, uint32_t ms, mts_timer_fn done, void *arg, struct mts_job **job) {
+  return timer_start(world_of(net), ms, done, arg, job);
 }
-
-static void timer_fires(evutil_socket_t fd, short what, void *arg) {
-  (void)fd;
-  (void)what;
-  struct timer_job *timer = arg;
-  if (timer->job.world->forgotten) return;
-  mts_timer_fn done = timer->done;
-  void *done_arg = timer->arg;
-  job_end(&timer->job);
-  done(done_arg);
-}
-
-static enum mts_err timer_start(struct mts_net *net, uint32_t ms, mts_timer_fn done, void *arg, struct mts_job **job) {
-  struct world *world = world_of(net);
-  struct timer_job *timer = calloc(1, sizeof *timer);
-  if (!timer) return MTS_ERR_NO_MEMORY;
-  timer->done = done;
-  timer->arg = arg;
-  timer->event = evtimer_new(world->base, timer_fires, timer);
-  struct timeval after = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
-  if (!timer->event || evtimer_add(timer->event, &after) != 0) {
-    if (timer->event) event_free(timer->event);
-    free(timer);
-    return MTS_ERR_NO_MEMORY;
-  }
-  job_begin(world, &timer->job, timer_end);
-  *job = &timer->job;
-  return MTS_OK;
-}
-
-/* ---- the table ---- */
 
 static enum mts_err ask_dns(struct mts_net *net, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
                             void *arg, struct mts_job **job) {
@@ -170,10 +113,7 @@ static void world_forget(struct mts_net *net) {
   dns_mute(world);
   /* A lent base is its owner's to reinitialise, and until then not to be touched. */
   if (!world->own_base || event_reinit(world->base) != 0) return;
-  for (struct mts_job *job = world->jobs.next, *next; job != &world->jobs; job = next) {
-    next = job->next;
-    if (job->end == timer_end) job_end(job);
-  }
+  timers_end(world);
   dns_forget(world);
   event_free(world->wake);
   struct descriptors left = {0};
@@ -190,7 +130,7 @@ static const struct mts_net_ops real_ops = {
     .dns = ask_dns,
     .https = fetch,
     .probe = probe,
-    .timer = timer_start,
+    .timer = set_timer,
     .cancel = cancel,
     .turn = turn,
 };

@@ -36,5 +36,7 @@ struct world {
 void job_begin(struct world *world, struct mts_job *job, void (*end)(struct mts_job *job));
 /* Unlinks it and calls its end: after its callback, or to cancel it. */
 void job_end(struct mts_job *job);
+enum mts_err timer_start(struct world *world, uint32_t ms, mts_timer_fn done, void *arg, struct mts_job **job);
+void timers_end(struct world *world); /* all of them */
 
 #endif
