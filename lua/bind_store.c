@@ -164,8 +164,8 @@ static int l_refresh(lua_State *L) {
   size_t started = 0;
   env->in_core++;
   enum mts_err err = mts_refresh_due(m, (size_t)limit, &started);
-  while (!err && mts_turn(m, -1)) continue;
   env->in_core--;
+  if (!err) env_drive(L, env); /* alarms too */
   if (err) return fail(L, err, NULL, NULL);
   lua_pushinteger(L, (lua_Integer)started);
   return 1;

@@ -84,6 +84,8 @@ void op_done(struct op *op);
 void op_end(struct op *op); /* cancels if it is under way */
 /* To be returned by a C function: waits until w is done, by yielding or by driving the loop, then returns k(L, LUA_OK, w). */
 int wait_for(lua_State *L, struct env *env, struct waitable *w, lua_KFunction k);
+/* Runs tasks and the core until nothing is under way. */
+void env_drive(lua_State *L, struct env *env);
 /* The function and its n arguments on top of the stack become a task, left in their place. */
 struct task *task_new(lua_State *L, struct env *env, int n);
 void task_ready(struct task *task);

@@ -50,6 +50,7 @@ static int run(lua_State *L) {
   /* LUA_NOENV: what the environment says about Lua paths is for scripts' own hosts, not for this one. */
   lua_pushboolean(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  lua_gc(L, LUA_GCSTOP); /* until the command begins; there is little to collect in what is loaded */
   luaL_openlibs(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_mtasts_core);

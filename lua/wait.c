@@ -178,6 +178,10 @@ static bool drive(lua_State *L, struct env *env) {
   return more || env->first;
 }
 
+void env_drive(lua_State *L, struct env *env) {
+  while (drive(L, env)) continue;
+}
+
 int wait_for(lua_State *L, struct env *env, struct waitable *w, lua_KFunction k) {
   struct task *task = lua_isyieldable(L) ? task_of(L) : NULL;
   while (!w->done) {
@@ -189,6 +193,8 @@ int wait_for(lua_State *L, struct env *env, struct waitable *w, lua_KFunction k)
     }
     if (!drive(L, env) && !w->done) return luaL_error(L, "nothing is under way that could end this wait");
   }
+  /* An alarm that came with the result is told now: a short script may never wait again. */
+  while (!task && !env->current && env->first) drive(L, env);
   return k(L, LUA_OK, (lua_KContext)w);
 }
 

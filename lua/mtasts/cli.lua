@@ -148,8 +148,12 @@ local function main(words)
     local near = core.nearest(chosen, commands)
     cli.refuse("there is no command '%s'%s; try: mtasts --help", chosen, near and (", did you mean '" .. near .. "'?") or '')
   end
-  if chosen == 'run' then return require('mtasts.run').main(words, cli, configure) end
+  if chosen == 'run' then
+    collectgarbage 'restart'
+    return require('mtasts.run').main(words, cli, configure)
+  end
   local args = build(chosen):parse(words)
+  collectgarbage 'restart'
   configure(args)
   -- no-color.org: set and not empty.
   local plain = (os.getenv 'NO_COLOR' or '') ~= '' or os.getenv 'TERM' == 'dumb'

@@ -253,6 +253,25 @@ class Store(Told):
         self.assertEqual(entry["fetched_at"], int(self.now))
         self.says(self.of(0, "list"), "enforce.test: enforce", "[https-connect]")
 
+    def test_an_answer_of_the_store_loads_no_network(self):
+        script = self.write("s.lua", "print(require 'mtasts'.lookup('enforce.test', { depth = 'policy', freshness = ... }).from)\n"
+                            "for line in io.lines '/proc/self/maps' do print(line) end")
+        settings = ["--store", self.store, "--set", "log=none", "--set", "mail_deadline_ms=300",
+                    "--nameserver", "127.0.0.1:1"]
+        for freshness, loaded in (("cache-only", False), ("always", True)):
+            out = self.ends(0, "run", *settings, script, freshness).out
+            self.assertTrue(out.startswith("store\n"), out[:100])
+            for library in ("mtasts-net.so", "libgetdns", "libcurl", "libssl"):
+                self.assertEqual(library in out, loaded, library)
+
+    def test_alarm_of_a_refresh_that_keeps_failing(self):
+        rules = self.write("alarm.lua", "dofile '%s'\nrequire 'mtasts'.on('alarm', function(domain, info)\n"
+                           "print('ALARM', domain, info.error.code) end)" % WORLD)
+        for day in (1, 2, 3):
+            result = self.ends(0, "store", "--rules", rules, "refresh", STORE=self.store, NOW=self.now, DOWN="1",
+                               LATER=str(day * 90000))
+            self.assertEqual("ALARM\tenforce.test\thttps-connect" in result.out, day > 1, result.out)
+
     def test_no_store(self):
         result = self.ends(3, "--store", "none", "store", "list")
         self.assertIn("[store-none]", result.error)

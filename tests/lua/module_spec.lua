@@ -97,6 +97,19 @@ describe('alarm', function()
     assert.is_true(info.failing_since > start and info.failing_since < start + 2 * 86400)
     assert.equal('https-connect', info.error.code)
   end)
+  it('is told before the lookup that raised it returns', function()
+    mtasts.configure { log = 'none' }
+    local calls = 0
+    alarm = function() calls = calls + 1 end
+    assert(mtasts.lookup('a.test', { freshness = 'due' }))
+    world:https('mta-sts.a.test', 'https-connect')
+    world:advance(2 * 86400)
+    assert(mtasts.lookup('a.test', { freshness = 'always', depth = 'policy', rules = false }))
+    world:advance(2 * 86400)
+    assert.equal(0, calls)
+    assert(mtasts.lookup('a.test', { freshness = 'always', depth = 'policy', rules = false }))
+    assert.equal(1, calls)
+  end)
   it('one that fails changes no answer', function()
     mtasts.configure { log = 'none' }
     local calls = 0
@@ -272,6 +285,20 @@ describe('store functions', function()
     assert.equal(1, assert(core.store_refresh(0)))
     assert.equal(2, world:count 'GET mta-sts.a.test')
     assert.equal(world.now, assert(core.store_get 'a.test').fetched_at)
+  end)
+  it('a refresh tells alarms, which may wait, before it returns', function()
+    local calls = 0
+    alarm = function(domain)
+      assert(mtasts.lookup('waits.' .. domain))
+      calls = calls + 1
+    end
+    assert(mtasts.lookup 'a.test')
+    world:https('mta-sts.a.test', 'https-connect')
+    for _ = 1, 4 do
+      world:advance(86400 + 3600)
+      core.store_refresh(0)
+    end
+    assert.is_true(calls >= 1)
   end)
   it('nothing there, no store, or one that cannot be opened is nil and an error', function()
     local entry, err = core.store_get 'nix.test'
