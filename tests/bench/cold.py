@@ -1,12 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-"""Sets up a world for the program cold and says what it measured; then what a process costs that finds its policy in the store."""
+"""Sets up a world for the program cold and says what it measured."""
 import json
 import os
 import statistics
 import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, f"{HERE}/../world")
@@ -34,29 +33,12 @@ def policy(domain):
     return {"id": "b1", "mx": ["*.bench.test"], "https": domain}
 
 
-def processes(world, mtasts):
-    """An empty process and one that answers from the store, in turn."""
-    store = f"{world.folder}/bench.db"
-    lookup = [mtasts, "--store", store, "--ca-file", world.ca_file, "lookup", "--policy-only"]
-    subprocess.run(lookup + ["d0.bench.test"], stdout=subprocess.DEVNULL, check=True)
-    times = {"empty": [], "cached": []}
-    for _ in range(41):
-        for name, command in (("empty", ["/bin/true"]), ("cached", lookup + ["--cached", "d0.bench.test"])):
-            began = time.perf_counter()
-            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-            times[name].append((time.perf_counter() - began) * 1e3)
-    empty, cached = statistics.median(times["empty"]), statistics.median(times["cached"])
-    print(f"process: /bin/true {empty:.2f} ms, mtasts lookup from the store {cached:.2f} ms: {cached - empty:.2f} ms more, "
-          f"{cached / empty:.1f} times   (aim: 5 ms more)")
-
-
 def main():
     program = os.path.realpath(sys.argv[1])
     missing = tools.missing()
     if missing:
         print(f"SKIPPED: needs the packages {', '.join(missing)}")
         return 0
-    mtasts = f"{os.path.dirname(program)}/../mtasts"
     folder = namespace.enter([program, HERE])
     from servers.world import World
     world = World(folder)
@@ -81,8 +63,6 @@ def main():
     alone, beside = (statistics.median(pair[i]["slowest_ms"] for pair in pairs) for i in (0, 1))
     print(f"slowest of 100 lookups: {alone:.1f} ms, beside a policy host that hangs {beside:.1f} ms ({beside / alone:.2f} times)", flush=True)
 
-    if os.access(mtasts, os.X_OK):
-        processes(world, mtasts)
     world.stop()
     sys.stdout.flush()
     os._exit(0)
