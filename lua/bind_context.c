@@ -212,7 +212,7 @@ static int l_log(lua_State *L) {
 static int l_nearest(lua_State *L) {
   const char *word = luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
-  const char *candidates[64];
+  const char *candidates[64] = {NULL};
   lua_settop(L, 2);
   luaL_checkstack(L, 70, NULL);
   size_t count = 0;

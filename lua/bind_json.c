@@ -65,6 +65,9 @@ static json_t *scalar(lua_State *L, int index) {
       return text_value(L, index);
     case LUA_TLIGHTUSERDATA:
       if (!lua_touserdata(L, index)) return json_null();
+      break;
+    default:
+      break;
   }
   luaL_error(L, "a %s has no form in JSON", luaL_typename(L, index));
   return NULL;

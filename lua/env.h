@@ -13,6 +13,12 @@
 #include "fake/fake.h"
 #include "mtasts.h"
 
+/* Lua's header cannot say that these never return; compilers and checkers shall know. */
+LUALIB_API int luaL_error(lua_State *L, const char *fmt, ...) __attribute__((noreturn));
+LUALIB_API int luaL_argerror(lua_State *L, int arg, const char *extramsg) __attribute__((noreturn));
+LUALIB_API int luaL_typeerror(lua_State *L, int arg, const char *tname) __attribute__((noreturn));
+LUA_API int lua_error(lua_State *L) __attribute__((noreturn));
+
 struct op;
 struct task;
 

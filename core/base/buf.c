@@ -92,6 +92,7 @@ void mts_text_format(char *to, size_t size, const char *format, ...) {
 }
 
 struct mts_span mts_span_of(const char *text) {
+  /* NULL is no text. */
   return text ? mts_span(text, strlen(text)) : mts_span("", 0);
 }
 

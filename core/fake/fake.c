@@ -455,6 +455,7 @@ void mts_fake_free(struct mts_fake **fake) {
 }
 
 struct mts_net *mts_fake_net(struct mts_fake *fake) {
+  /* A loan: it goes with the fake. */
   return &fake->net;
 }
 

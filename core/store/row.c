@@ -10,7 +10,7 @@
 
 #define MX_TEXT_MAX MTS_POLICY_MAX_BYTES /* no policy of allowed size has more */
 
-enum { COLUMN_DOMAIN, COLUMN_POLICY = 1, COLUMN_ATTEMPT = 9 };
+enum { COLUMN_DOMAIN = 0, COLUMN_POLICY = 1, COLUMN_ATTEMPT = 9 };
 
 /* ---- the sum: FNV-1a over lengths and bytes ---- */
 

@@ -83,8 +83,7 @@ static void bench(unsigned side_by_side) {
     double cpu_from = cpu_seconds(), wall_from = seconds();
     started = answered = good = 0;
     for (unsigned i = 0; i < side_by_side; i++) next_question();
-    while (net->ops->turn(net, 1000))
-      ;
+    while (net->ops->turn(net, 1000)) continue;
     cpu[r] = (cpu_seconds() - cpu_from) / QUESTIONS * 1e3;
     wall[r] = (seconds() - wall_from) / QUESTIONS * 1e3;
     if (answered != QUESTIONS || good != QUESTIONS) {

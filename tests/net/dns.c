@@ -186,8 +186,7 @@ static void a_callback_may_cancel_another_job(void **state) {
     assert_int_equal(
         pair.net->ops->dns(pair.net, i ? "silent.test" : "txt.test", MTS_RR_TXT, 3000, cancel_the_others, &pair, &pair.jobs[i]),
         MTS_OK);
-  while (pair.net->ops->turn(pair.net, 1000))
-    ;
+  while (pair.net->ops->turn(pair.net, 1000)) continue;
   assert_int_equal(pair.calls, 1);
   assert_null(pair.jobs[1]);
   pair.net->ops->free(pair.net);
@@ -201,8 +200,7 @@ static void many_at_once_and_free_with_queries_pending(void **state) {
   asked = MTS_RR_TXT;
   memset(got, 0, sizeof got);
   for (int i = 0; i < 200; i++) assert_int_equal(net->ops->dns(net, "txt.test", MTS_RR_TXT, 6000, take, &got[i], &job), MTS_OK);
-  while (net->ops->turn(net, 1000))
-    ;
+  while (net->ops->turn(net, 1000)) continue;
   for (int i = 0; i < 200; i++) assert_true(got[i].calls == 1 && got[i].answer.err == MTS_OK);
   for (int i = 0; i < 200; i++)
     assert_int_equal(net->ops->dns(net, i % 2 ? "silent.test" : "tchang.test", MTS_RR_TXT, 6000, take, &got[i], &job), MTS_OK);
@@ -227,8 +225,7 @@ static int child_asks(struct mts_net *net, const struct got *got, unsigned files
   asked = MTS_RR_A;
   if (mts_net_open_1(&config, &mts_clock_real, &net) != MTS_OK) return 2;
   if (net->ops->dns(net, "a.test", MTS_RR_A, 2000, take, &mine, &job) != MTS_OK) return 3;
-  while (net->ops->turn(net, 1000))
-    ;
+  while (net->ops->turn(net, 1000)) continue;
   if (mine.calls != 1 || mine.answer.err != MTS_OK || memcmp(mine.address.bytes, "\xc0\0\2\7", 4) != 0) return 4;
   net->ops->free(net);
   usleep(500000); /* longer than the parent's answers take */
@@ -251,8 +248,7 @@ static void a_forked_child_forgets_and_the_parent_does_not_notice(void **state) 
   pid_t pid = fork();
   if (pid == 0) _exit(child_asks(net, got, files));
   usleep(100000); /* the child is at work */
-  while (net->ops->turn(net, 1000))
-    ;
+  while (net->ops->turn(net, 1000)) continue;
   int64_t took = mts_clock_mono_ms(&mts_clock_real) - begin;
   for (int i = 0; i < 2; i++) {
     assert_true(got[i].calls == 1 && got[i].answer.err == MTS_OK);

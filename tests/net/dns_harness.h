@@ -111,8 +111,7 @@ static inline struct got ask_in(struct mts_net *net, const char *name, enum mts_
   asked = type;
   assert_int_equal(net->ops->dns(net, name, type, deadline_ms, take, &got, &job), MTS_OK);
   assert_int_equal(got.calls, 0);
-  while (net->ops->turn(net, 1000))
-    ;
+  while (net->ops->turn(net, 1000)) continue;
   assert_int_equal(got.calls, 1);
   return got;
 }

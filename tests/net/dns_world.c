@@ -11,7 +11,10 @@
 
 #define MANY 1000
 
-static struct { unsigned calls, ok, timeouts, errors; } sum;
+static struct {
+  unsigned calls, ok;
+  unsigned timeouts, errors;
+} sum;
 
 static void count(void *arg, const struct mts_dns_answer *answer) {
   (void)arg;
@@ -26,8 +29,7 @@ static int64_t start_and_wait(struct mts_net *net, const char *name, uint32_t de
   int64_t begin = mts_clock_mono_ms(&mts_clock_real);
   memset(&sum, 0, sizeof sum);
   for (int i = 0; i < jobs; i++) assert_int_equal(net->ops->dns(net, name, MTS_RR_TXT, deadline_ms, count, NULL, &job), MTS_OK);
-  while (net->ops->turn(net, 1000))
-    ;
+  while (net->ops->turn(net, 1000)) continue;
   assert_int_equal(sum.calls, jobs);
   return mts_clock_mono_ms(&mts_clock_real) - begin;
 }
@@ -128,8 +130,7 @@ static void a_forked_child_on_a_lent_base_does_not_take_the_answer(void **state)
   if (pid == 0) _exit(child_on_the_lent_base(net, base));
   usleep(500000); /* the answer is there; the child could take it */
   begin = mts_clock_mono_ms(&mts_clock_real);
-  while (net->ops->turn(net, 1000))
-    ;
+  while (net->ops->turn(net, 1000)) continue;
   assert_int_equal(sum.ok, 1);
   assert_true(mts_clock_mono_ms(&mts_clock_real) - begin < 300); /* not asked again */
   assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -233,8 +234,7 @@ static void a_and_aaaa_of_one_host_side_by_side(void **state) {
     assert_int_equal(net->ops->dns(net, "both.test", MTS_RR_A, 3000, take_address, &four[i], &job), MTS_OK);
     assert_int_equal(net->ops->dns(net, "both.test", MTS_RR_AAAA, 3000, take_address, &six[i], &job), MTS_OK);
   }
-  while (net->ops->turn(net, 1000))
-    ;
+  while (net->ops->turn(net, 1000)) continue;
   for (int i = 0; i < 20; i++) {
     assert_int_equal(four[i].family, AF_INET);
     assert_int_equal(six[i].family, AF_INET6);

@@ -35,8 +35,7 @@ static struct mts_dns_answer ask_within(const char *name, int dnssec, const char
   config.dnssec = (unsigned)dnssec;
   assert_int_equal(mts_net_open_1(&config, &mts_clock_real, &net), MTS_OK);
   assert_int_equal(net->ops->dns(net, name, MTS_RR_TXT, deadline_ms, take, &answer, &job), MTS_OK);
-  while (net->ops->turn(net, 1000))
-    ;
+  while (net->ops->turn(net, 1000)) continue;
   net->ops->free(net);
   return answer;
 }
@@ -174,7 +173,10 @@ static void outside_of_an_island_of_trust_nothing_is_known(void **state) {
   is(ask("txt.nsec3.test", MTS_NET_DNSSEC_VALIDATE, "island"), MTS_OK, MTS_DNSSEC_UNKNOWN);
 }
 
-static struct { unsigned calls, secure; } sum;
+static struct {
+  unsigned calls;
+  unsigned secure;
+} sum;
 
 static void add_up(void *arg, const struct mts_dns_answer *answer) {
   (void)arg;
@@ -202,8 +204,7 @@ static void many_at_once_with_few_file_descriptors(void **state) {
     memset(&sum, 0, sizeof sum);
     for (int i = 0; i < 100; i++)
       assert_int_equal(net->ops->dns(net, "txt.nsec.test", MTS_RR_TXT, 10000, add_up, NULL, &job), MTS_OK);
-    while (net->ops->turn(net, 1000))
-      ;
+    while (net->ops->turn(net, 1000)) continue;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_int_equal(sum.calls, 100);
     if (round > 0) assert_int_equal(sum.secure, 100);

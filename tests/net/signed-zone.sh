@@ -4,6 +4,7 @@
 # the signed test: nsec.test and nsec3.test, signed; plain.test, unsigned; broken.test, whose DS is of another key.
 set -e
 cd "$1"
+PATH=$PATH:/usr/sbin # where unbound is; not in the PATH of ordinary users
 
 begin() { # ZONE
   # shellcheck disable=SC2016 # they are the zone file's
