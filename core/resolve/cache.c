@@ -84,7 +84,8 @@ bool cache_lease(struct mts *m, const char *domain, const char *owner, uint32_t 
   bool taken = false;
   int64_t held_until = 0, now = mts_clock_now_ms(&m->clock);
   if (mts_store_lease(store, domain, owner, now, now + ms, &taken, &held_until)) return true;
-  return taken;
+  /* A lease that ends later than any taken now was taken before the clock was set back: nobody may be there to renew it. */
+  return taken || held_until > now + ms + 1000;
 }
 
 void cache_unlease(struct mts *m, const char *domain, const char *owner) {

@@ -224,6 +224,41 @@ static void memory_that_was_not_saved_hides_no_newer_policy(void **state) {
   told_close(&told);
 }
 
+static void a_lease_from_before_the_clock_was_set_back_is_not_waited_for(void **state) {
+  (void)state;
+  struct told told;
+  struct mts *other = NULL;
+  open_both(&told, &other);
+  assert_true(cache_lease(other, "a.test", "a process that is no more", 5000));
+  mts_fake_set_now(told.fake, START_MS - 1800000);
+  int64_t before = mts_now(told.m);
+  struct mts_answer *answer = ask_policy(&told, "a.test");
+  assert_int_equal(answer->mode, MTS_MODE_ENFORCE);
+  assert_int_equal(mts_now(told.m), before);
+  mts_answer_free(&answer);
+  mts_free(&other);
+  told_close(&told);
+}
+
+static void what_a_wrong_clock_planned_far_ahead_is_refreshed_now(void **state) {
+  (void)state;
+  struct told told;
+  struct mts *other = NULL;
+  size_t started = 0;
+  open_both(&told, &other);
+  mts_fake_set_now(told.fake, START_MS + INT64_C(400) * DAY_S * 1000);
+  struct mts_answer *answer = ask_policy(&told, "a.test");
+  mts_answer_free(&answer);
+  mts_fake_set_now(told.fake, START_MS);
+  assert_int_equal(mts_refresh_due(told.m, 0, &started), MTS_OK);
+  assert_int_equal(started, 1);
+  run_out(&told);
+  assert_int_equal(mts_refresh_due(told.m, 0, &started), MTS_OK);
+  assert_int_equal(started, 0);
+  mts_free(&other);
+  told_close(&told);
+}
+
 #define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void) {
@@ -234,6 +269,8 @@ int main(void) {
       WITH_FOLDER(back_off_that_another_process_noted_survives_our_deadline),
       WITH_FOLDER(a_store_that_cannot_be_written_takes_nothing_from_memory),
       WITH_FOLDER(the_back_off_holds_though_the_store_cannot_be_written),
+      WITH_FOLDER(a_lease_from_before_the_clock_was_set_back_is_not_waited_for),
+      WITH_FOLDER(what_a_wrong_clock_planned_far_ahead_is_refreshed_now),
       WITH_FOLDER(memory_that_was_not_saved_hides_no_newer_policy),
   };
   return cmocka_run_group_tests_name("rivals", tests, NULL, NULL);
