@@ -236,18 +236,16 @@ static void get_policy(struct flight *flight) {
 
 /* ---- the record ---- */
 
-static bool is_held(const struct flight *flight, const char *id) {
-  return strcmp(flight->entry.failed_id, id) == 0 && now(flight) < flight->entry.retry_at;
-}
+static bool is_held(const struct flight *flight, const char *id) { return life_is_held(&flight->entry, id, now(flight)); }
 
 static void decide_with_record(struct flight *flight) {
   struct mts_entry *entry = &flight->entry;
   bool same = life_policy_holds(entry, now(flight)) && strcmp(entry->id, flight->record.id) == 0;
   if (flight->want == FLIGHT_FETCH) {
     get_policy(flight);
-  } else if (same && now(flight) < entry->refresh_at && !is_held(flight, entry->id)) {
+  } else if (same && !life_refresh_is_due(entry, now(flight)) && !is_held(flight, entry->id)) {
     NOTE(flight, "policy", MTS_OK, "the id has not changed");
-    life_confirmed(entry);
+    life_confirmed(entry, now(flight));
     finish(flight, true);
   } else if (is_held(flight, flight->record.id)) {
     NOTE(flight, "https", MTS_ERR_HTTPS_HELD, "the last fetch of id %s failed, the next is not before %lld s from now",
@@ -262,7 +260,7 @@ static void decide_with_record(struct flight *flight) {
 static void decide_without_record(struct flight *flight) {
   struct mts_entry *entry = &flight->entry;
   /* RFC 8461 10.2: a cached policy is refreshed regardless of the state of the record, lest blocking DNS let it run out. */
-  bool due = flight->want == FLIGHT_FETCH || (now(flight) >= entry->refresh_at && !is_held(flight, entry->id));
+  bool due = flight->want == FLIGHT_FETCH || (life_refresh_is_due(entry, now(flight)) && !is_held(flight, entry->id));
   if (life_policy_holds(entry, now(flight)) && due) {
     get_policy(flight);
   } else {
