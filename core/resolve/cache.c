@@ -15,6 +15,24 @@ struct mts_store *cache_store(struct mts *m) {
   return m->store;
 }
 
+static int64_t latest(const struct mts_entry *entry) {
+  int64_t at = entry->fetched_at > entry->checked_at ? entry->fetched_at : entry->checked_at;
+  return at > entry->failed_at ? at : entry->failed_at;
+}
+
+/* What the store could not take (full, read-only, locked) is not undone by what it still has: entry is made the newer of both in
+ * each part, and the store is tried again. */
+static void save_again(struct mts *m, struct mts_entry *entry, struct mts_entry *stored) {
+  if (latest(stored) > latest(entry)) {
+    mts_entry_take_newer_policy(stored, entry, mts_clock_now_s(&m->clock));
+    mts_entry_clear(entry);
+    *entry = *stored; /* the reference moves */
+  } else {
+    mts_entry_clear(stored);
+  }
+  cache_put(m, entry);
+}
+
 enum mts_err cache_get(struct mts *m, const char *domain, bool bypass_memory, struct mts_entry *entry, enum mts_from *from) {
   int64_t put_ms = 0;
   struct mts_store *store = NULL;
@@ -28,6 +46,11 @@ enum mts_err cache_get(struct mts *m, const char *domain, bool bypass_memory, st
   }
   struct mts_entry stored = {0};
   enum mts_err err = store ? mts_store_get(store, domain, &stored) : MTS_ERR_STORE_NONE;
+  bool answered = store && (err == MTS_OK || err == MTS_ERR_STORE_NONE);
+  if (answered && entry->domain[0] && memory_is_unsaved(m->memory, domain)) {
+    save_again(m, entry, &stored);
+    return MTS_OK;
+  }
   if (err == MTS_OK) {
     mts_entry_clear(entry);
     *entry = stored; /* the reference moves */
@@ -48,10 +71,11 @@ enum mts_err cache_get(struct mts *m, const char *domain, bool bypass_memory, st
   return MTS_ERR_STORE_NONE;
 }
 
-void cache_put(struct mts *m, const struct mts_entry *entry) {
-  memory_put(m->memory, entry, mts_clock_mono_ms(&m->clock));
+void cache_put(struct mts *m, struct mts_entry *entry) {
   struct mts_store *store = cache_store(m);
-  if (store) mts_store_put(store, entry); /* says itself what failed; memory has it */
+  bool saved = store && mts_store_learn(store, entry) == MTS_OK; /* says itself what failed */
+  memory_put(m->memory, entry, mts_clock_mono_ms(&m->clock));
+  if (m->has_store && !saved) memory_mark_unsaved(m->memory, entry->domain);
 }
 
 bool cache_lease(struct mts *m, const char *domain, const char *owner, uint32_t ms) {
@@ -60,7 +84,8 @@ bool cache_lease(struct mts *m, const char *domain, const char *owner, uint32_t 
   bool taken = false;
   int64_t held_until = 0, now = mts_clock_now_ms(&m->clock);
   if (mts_store_lease(store, domain, owner, now, now + ms, &taken, &held_until)) return true;
-  return taken;
+  /* A lease that ends later than any taken now was taken before the clock was set back: nobody may be there to renew it. */
+  return taken || held_until > now + ms + 1000;
 }
 
 void cache_unlease(struct mts *m, const char *domain, const char *owner) {

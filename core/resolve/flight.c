@@ -236,18 +236,16 @@ static void get_policy(struct flight *flight) {
 
 /* ---- the record ---- */
 
-static bool is_held(const struct flight *flight, const char *id) {
-  return strcmp(flight->entry.failed_id, id) == 0 && now(flight) < flight->entry.retry_at;
-}
+static bool is_held(const struct flight *flight, const char *id) { return life_is_held(&flight->entry, id, now(flight)); }
 
 static void decide_with_record(struct flight *flight) {
   struct mts_entry *entry = &flight->entry;
   bool same = life_policy_holds(entry, now(flight)) && strcmp(entry->id, flight->record.id) == 0;
   if (flight->want == FLIGHT_FETCH) {
     get_policy(flight);
-  } else if (same && now(flight) < entry->refresh_at && !is_held(flight, entry->id)) {
+  } else if (same && !life_refresh_is_due(entry, now(flight)) && !is_held(flight, entry->id)) {
     NOTE(flight, "policy", MTS_OK, "the id has not changed");
-    life_confirmed(entry);
+    life_confirmed(entry, now(flight));
     finish(flight, true);
   } else if (is_held(flight, flight->record.id)) {
     NOTE(flight, "https", MTS_ERR_HTTPS_HELD, "the last fetch of id %s failed, the next is not before %lld s from now",
@@ -262,7 +260,7 @@ static void decide_with_record(struct flight *flight) {
 static void decide_without_record(struct flight *flight) {
   struct mts_entry *entry = &flight->entry;
   /* RFC 8461 10.2: a cached policy is refreshed regardless of the state of the record, lest blocking DNS let it run out. */
-  bool due = flight->want == FLIGHT_FETCH || (now(flight) >= entry->refresh_at && !is_held(flight, entry->id));
+  bool due = flight->want == FLIGHT_FETCH || (life_refresh_is_due(entry, now(flight)) && !is_held(flight, entry->id));
   if (life_policy_holds(entry, now(flight)) && due) {
     get_policy(flight);
   } else {
@@ -340,16 +338,24 @@ static void wait_for_lease(struct flight *flight) {
   if (err) finish(flight, false);
 }
 
+static bool take_from_store(const struct flight *flight, struct mts_entry *entry) {
+  struct mts_entry found = {0};
+  enum mts_from from;
+  if (!flight->m->has_store || cache_get(flight->m, flight->entry.domain, true, &found, &from) != MTS_OK) {
+    mts_entry_clear(&found);
+    return false;
+  }
+  mts_entry_clear(entry);
+  *entry = found; /* the reference moves */
+  return true;
+}
+
 /* Another process may have looked while we came here or waited. */
 static bool is_answered_meanwhile(struct flight *flight) {
-  if (!flight->m->has_store) return false;
-  struct mts_entry entry = {0};
-  enum mts_from from;
-  if (cache_get(flight->m, flight->entry.domain, true, &entry, &from) != MTS_OK) return false;
-  mts_entry_clear(&flight->entry);
-  flight->entry = entry; /* the reference moves */
-  if (flight->want == FLIGHT_DUE) return !life_is_due(&entry, now(flight));
-  return flight->queued && (entry.checked_at >= flight->queued_since_s || entry.failed_at >= flight->queued_since_s);
+  struct mts_entry *entry = &flight->entry;
+  if (!take_from_store(flight, entry)) return false;
+  if (flight->want == FLIGHT_DUE) return !life_is_due(entry, now(flight));
+  return flight->queued && (entry->checked_at >= flight->queued_since_s || entry->failed_at >= flight->queued_since_s);
 }
 
 static void take_lease(void *arg) {
@@ -430,6 +436,8 @@ void flight_leave(struct flight_waiter *waiter) {
 void flight_note_overdue(struct flight_waiter *waiter, struct mts_entry *entry) {
   struct flight *flight = waiter->flight;
   if (mts_entry_copy(&flight->entry, entry) != MTS_OK) return;
+  /* Another process asks: what it has found meanwhile is not to be undone by what we knew before. */
+  if (flight->queued && !flight->leased && take_from_store(flight, entry) && !life_is_due(entry, now(flight))) return;
   if (flight->fetching || flight->asking_addresses) {
     const char *id = flight->has_record ? flight->record.id : entry->id;
     life_fetch_failed(entry, now(flight), id, MTS_ERR_HTTPS_DEADLINE, "while mail waited", flight->m->retry_s);

@@ -26,21 +26,35 @@ bool life_is_due(const struct mts_entry *entry, int64_t now_s) {
   return entry->err == MTS_OK || due_at(entry->check_at, now_s);
 }
 
+bool life_refresh_is_due(const struct mts_entry *entry, int64_t now_s) { return due_at(entry->refresh_at, now_s); }
+
+bool life_is_held(const struct mts_entry *entry, const char *id, int64_t now_s) {
+  bool by_wrong_clock = entry->retry_at > now_s + LIFE_RETRY_MOST_S + LIFE_RETRY_MOST_S / 4;
+  return strcmp(entry->failed_id, id) == 0 && now_s < entry->retry_at && !by_wrong_clock;
+}
+
 static int64_t bounded(int64_t value, int64_t least, int64_t most) { return value < least ? least : value > most ? most : value; }
 
 static void note_failure(struct mts_entry *entry, int64_t now_s, enum mts_err err, const char *detail) {
   entry->err = err;
   mts_text_clean(entry->detail, sizeof entry->detail, mts_span_of(detail));
   entry->failed_at = now_s;
-  if (!entry->failing_since) entry->failing_since = now_s;
+  if (!entry->failing_since || entry->failing_since > now_s) entry->failing_since = now_s;
 }
 
-static void forget_failure(struct mts_entry *entry) {
+/* RFC 8461 3.3 counts per id: what is well with this one shortens the wait for no other, while records flap. */
+static void forget_back_off(struct mts_entry *entry, int64_t now_s) {
+  if (strcmp(entry->failed_id, entry->id) != 0 && life_is_held(entry, entry->failed_id, now_s)) return;
+  entry->failed_id[0] = 0;
+  entry->retry_at = 0;
+  entry->tries = 0;
+}
+
+static void forget_failure(struct mts_entry *entry, int64_t now_s) {
   entry->err = MTS_OK;
   entry->detail[0] = 0;
-  entry->failed_at = entry->failing_since = entry->retry_at = entry->alarmed_at = 0;
-  entry->failed_id[0] = 0;
-  entry->tries = 0;
+  entry->failed_at = entry->failing_since = entry->alarmed_at = 0;
+  forget_back_off(entry, now_s);
 }
 
 void life_record(struct mts_entry *entry, int64_t now_s, uint32_t ttl_s) {
@@ -68,7 +82,8 @@ void life_fetch_failed(struct mts_entry *entry, int64_t now_s, const char *id, e
   uint32_t doublings = entry->tries > 9 ? 8 : entry->tries - 1;
   int64_t wait = bounded((int64_t)retry_s << doublings, retry_s, LIFE_RETRY_MOST_S);
   entry->retry_at = now_s + wait + spread((uint32_t)wait / 4);
-  if (entry->policy && entry->refresh_at < entry->retry_at) entry->refresh_at = entry->retry_at;
+  bool due_before = entry->refresh_at < entry->retry_at || due_at(entry->refresh_at, now_s);
+  if (entry->policy && due_before) entry->refresh_at = entry->retry_at;
   if (entry->check_at > now_s + LIFE_CHECK_LEAST_S) entry->check_at = now_s + LIFE_CHECK_LEAST_S;
   note_failure(entry, now_s, err, detail);
 }
@@ -86,28 +101,27 @@ void life_fetched(struct mts_entry *entry, int64_t now_s, const char *id, struct
   bool record_known = id[0] != 0;
   if (record_known) {
     memccpy(entry->id, id, 0, sizeof entry->id);
-    forget_failure(entry);
+    forget_failure(entry, now_s);
   } else {
     /* The policy is fresh; that the record cannot be read stays to be seen, but nothing has failed for long. */
-    entry->failing_since = entry->retry_at = entry->alarmed_at = 0;
-    entry->failed_id[0] = 0;
-    entry->tries = 0;
+    entry->failing_since = entry->alarmed_at = 0;
+    forget_back_off(entry, now_s);
   }
 }
 
 void life_held(struct mts_entry *entry, int64_t now_s) {
-  bool told = mts_err_result_type(entry->err) != NULL; /* why the last GET failed says more */
+  bool told = entry->err > MTS_ERR_HTTPS_HELD; /* why the last GET failed says more; but DNS is well again */
   if (!told) note_failure(entry, now_s, MTS_ERR_HTTPS_HELD, "");
 }
 
-void life_confirmed(struct mts_entry *entry) { forget_failure(entry); }
+void life_confirmed(struct mts_entry *entry, int64_t now_s) { forget_failure(entry, now_s); }
 
 bool life_alarm_due(struct mts_entry *entry, int64_t now_s) {
   if (!entry->policy || entry->policy->mode == MTS_MODE_NONE || now_s > entry->expires_at || !entry->failing_since) return false;
   bool long_failing = now_s - entry->failing_since >= LIFE_ALARM_S;
   bool past_half = entry->tries >= 2 && entry->expires_at - now_s < (int64_t)(entry->policy->max_age_s / 2);
   if (!long_failing && !past_half) return false;
-  if (entry->alarmed_at && now_s - entry->alarmed_at < LIFE_ALARM_S) return false;
+  if (entry->alarmed_at && entry->alarmed_at <= now_s && now_s - entry->alarmed_at < LIFE_ALARM_S) return false;
   entry->alarmed_at = now_s;
   return true;
 }

@@ -13,8 +13,10 @@
 #define LIFE_FAR_S 691200  /* eight days: no check or refresh is ever planned that far ahead */
 #define LIFE_ALARM_S 86400 /* refreshes that failed this long raise the alarm, and again after as long */
 
-bool life_policy_holds(const struct mts_entry *entry, int64_t now_s); /* there is one, and it has not expired */
-bool life_is_due(const struct mts_entry *entry, int64_t now_s);       /* a look at the live policy is due */
+bool life_policy_holds(const struct mts_entry *entry, int64_t now_s);            /* there is one, and it has not expired */
+bool life_is_due(const struct mts_entry *entry, int64_t now_s);                  /* a look at the live policy is due */
+bool life_refresh_is_due(const struct mts_entry *entry, int64_t now_s);          /* a GET is due, whatever the id */
+bool life_is_held(const struct mts_entry *entry, const char *id, int64_t now_s); /* the last GET of id failed not long ago */
 /* The record was read: its id is valid until its TTL is over. */
 void life_record(struct mts_entry *entry, int64_t now_s, uint32_t ttl_s);
 /* No usable record: RECORD_*, or DNS_* when it is not known. */
@@ -27,7 +29,7 @@ void life_fetched(struct mts_entry *entry, int64_t now_s, const char *id, struct
 /* The record's id is the one whose GET failed, and its time has not come. */
 void life_held(struct mts_entry *entry, int64_t now_s);
 /* The policy in force has this id and is not due: whatever failed before is over. */
-void life_confirmed(struct mts_entry *entry);
+void life_confirmed(struct mts_entry *entry, int64_t now_s);
 /* RFC 8461 10.2: refreshes fail for long, or the policy is past half of its life; never for mode none. Notes that it was raised. */
 bool life_alarm_due(struct mts_entry *entry, int64_t now_s);
 

@@ -18,6 +18,7 @@ struct cell {
   int64_t fetched_at, expires_at, refresh_at, checked_at, check_at, failed_at, failing_since, retry_at, alarmed_at;
   uint32_t hash, tries;
   enum mts_err err;
+  bool unsaved;
   uint16_t id_at, failed_id_at, detail_at; /* offsets in text */
   char text[];                             /* domain, id, failed id, detail; each ends in NUL */
 };
@@ -172,6 +173,16 @@ enum mts_err memory_put(struct memory *memory, const struct mts_entry *entry, in
   ring_newest(memory, cell);
   memory->count++;
   return MTS_OK;
+}
+
+void memory_mark_unsaved(struct memory *memory, const char *domain) {
+  struct cell *cell = *place_of(memory, domain, hash_of(memory, domain));
+  if (cell) cell->unsaved = true;
+}
+
+bool memory_is_unsaved(struct memory *memory, const char *domain) {
+  const struct cell *cell = *place_of(memory, domain, hash_of(memory, domain));
+  return cell && cell->unsaved;
 }
 
 size_t memory_delete(struct memory *memory, const char *domain) {

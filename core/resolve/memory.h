@@ -11,6 +11,9 @@ void memory_free(struct memory **memory);
 /* entry must be zero or cleared. put_ms: when it was put, on the monotonic clock. STORE_NONE: not in memory. */
 enum mts_err memory_get(struct memory *memory, const char *domain, struct mts_entry *entry, int64_t *put_ms);
 enum mts_err memory_put(struct memory *memory, const struct mts_entry *entry, int64_t now_ms);
+/* The store does not have it: it could not be written. memory_put takes the mark away. */
+void memory_mark_unsaved(struct memory *memory, const char *domain);
+bool memory_is_unsaved(struct memory *memory, const char *domain);
 size_t memory_delete(struct memory *memory, const char *domain); /* NULL: all; how many went */
 void memory_each(struct memory *memory, bool (*each)(void *arg, const struct mts_entry *entry), void *arg);
 

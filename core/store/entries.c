@@ -20,16 +20,27 @@ enum mts_err mts_entry_copy(const struct mts_entry *from, struct mts_entry *to) 
   return MTS_OK;
 }
 
+void mts_entry_take_newer_policy(struct mts_entry *to, const struct mts_entry *from, int64_t now_s) {
+  int64_t ours = to->fetched_at > now_s ? INT64_MIN : to->fetched_at;
+  int64_t theirs = from->fetched_at > now_s ? INT64_MIN : from->fetched_at;
+  if (!from->policy || (to->policy && theirs <= ours)) return;
+  struct mts_policy *policy = mts_policy_ref(from->policy);
+  mts_policy_free(&to->policy);
+  to->policy = policy;
+  memcpy(to->id, from->id, sizeof to->id);
+  to->fetched_at = from->fetched_at;
+  to->expires_at = from->expires_at;
+  to->refresh_at = from->refresh_at;
+}
+
 static bool is_domain(const char *domain) { return domain && mts_name_is_normal(mts_span_of(domain)); }
 
 /* ---- get ---- */
 
-enum mts_err mts_store_get(struct mts_store *store, const char *domain, struct mts_entry *entry) {
-  if (!is_domain(domain)) return MTS_ERR_ARGUMENT;
+static enum mts_err get(struct mts_store *store, const char *domain, struct mts_entry *entry) {
   sqlite3_stmt *statement = NULL;
   bool row = false;
-  enum mts_err err = store_ready(store);
-  if (!err) err = store_statement(store, STORE_SQL_GET, &statement);
+  enum mts_err err = store_statement(store, STORE_SQL_GET, &statement);
   if (err) return err;
   store_bind_text(statement, 1, domain);
   err = store_step(store, statement, "reading", &row);
@@ -44,6 +55,12 @@ enum mts_err mts_store_get(struct mts_store *store, const char *domain, struct m
   }
   *entry = found;
   return MTS_OK;
+}
+
+enum mts_err mts_store_get(struct mts_store *store, const char *domain, struct mts_entry *entry) {
+  if (!is_domain(domain)) return MTS_ERR_ARGUMENT;
+  enum mts_err err = store_ready(store);
+  return err ? err : get(store, domain, entry);
 }
 
 /* ---- put ---- */
@@ -70,6 +87,19 @@ enum mts_err mts_store_put(struct mts_store *store, const struct mts_entry *entr
   if (!store_entry_is_sound(entry)) return MTS_ERR_ARGUMENT;
   struct mts_entry lent = *entry;
   return store_write(store, put, &lent, "writing");
+}
+
+static enum mts_err learn(struct mts_store *store, void *arg) {
+  struct mts_entry *entry = arg, stored = {0};
+  enum mts_err err = get(store, entry->domain, &stored);
+  if (!err) mts_entry_take_newer_policy(entry, &stored, mts_clock_now_s(store->clock));
+  mts_entry_clear(&stored);
+  return err && err != MTS_ERR_STORE_NONE ? err : put(store, entry);
+}
+
+enum mts_err mts_store_learn(struct mts_store *store, struct mts_entry *entry) {
+  if (!store_entry_is_sound(entry)) return MTS_ERR_ARGUMENT;
+  return store_write(store, learn, entry, "writing");
 }
 
 /* ---- delete ---- */

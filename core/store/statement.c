@@ -34,7 +34,9 @@ static const char *const texts[STORE_SQL_TOTAL] = {
      * domain is unprotected; mode none protects nothing. */
     [STORE_SQL_DUE] =
         "SELECT p.domain FROM policy p LEFT JOIN attempt a ON a.domain = p.domain WHERE p.expires_at > ?1 AND"
-        " (coalesce(a.check_at, 0) <= ?1 OR (p.refresh_at <= ?1 AND coalesce(a.retry_at, 0) <= ?1))"
+        " (coalesce(a.check_at, 0) <= ?1 OR (p.refresh_at <= ?1 AND coalesce(a.retry_at, 0) <= ?1)"
+        /* Set by a clock that was wrong: nothing is planned more than eight days ahead. */
+        "  OR a.check_at > ?1 + 691200 OR p.refresh_at > ?1 + 691200)"
         " ORDER BY p.mode = 'none', p.expires_at, p.domain LIMIT ?2",
     [STORE_SQL_LEASE_READ] = "SELECT until_ms FROM lease WHERE domain = ?1 AND owner <> ?2 AND until_ms > ?3 AND until_ms <= ?4",
     [STORE_SQL_LEASE_TAKE] = "INSERT OR REPLACE INTO lease(domain, owner, until_ms) VALUES(?1, ?2, ?3)",

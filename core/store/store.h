@@ -36,6 +36,10 @@ struct mts_entry {
 void mts_entry_clear(struct mts_entry *entry); /* drops the reference, zeroes all */
 enum mts_err mts_entry_copy(const struct mts_entry *from, struct mts_entry *to);
 
+/* Of two policies of one domain the one fetched later goes into to; an entry without policy takes any. A fetch in the future was
+ * dated by a wrong clock and counts as the older. */
+void mts_entry_take_newer_policy(struct mts_entry *to, const struct mts_entry *from, int64_t now_s);
+
 struct mts_store;
 /* path as in the settings, "" for the default place, never "none". Opens at once; creates file (0660) and, for the default place
  * under $XDG_STATE_HOME, its folder (0700). When run as root a new file is given to the owner of its folder. Symbolic links at the
@@ -50,6 +54,9 @@ const char *mts_store_path(const struct mts_store *store);
 enum mts_err mts_store_get(struct mts_store *store, const char *domain, struct mts_entry *entry);
 /* Writes the whole entry in one transaction. */
 enum mts_err mts_store_put(struct mts_store *store, const struct mts_entry *entry);
+/* As put, for what was learned from what may have been old: a policy that the store has and that was fetched later than the entry's
+ * stays, and comes into the entry. */
+enum mts_err mts_store_learn(struct mts_store *store, struct mts_entry *entry);
 /* One domain, or all with NULL. removed may be NULL. */
 enum mts_err mts_store_delete(struct mts_store *store, const char *domain, size_t *removed);
 /* In the order of names; the entry is lent. each returns false to stop. It must not call the store. */

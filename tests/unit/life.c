@@ -138,6 +138,79 @@ static void a_temporary_dns_failure_is_asked_again_soon_and_is_no_check(void **s
   assert_int_equal(entry.err, MTS_ERR_DNS_TIMEOUT);
 }
 
+static void a_back_off_set_by_a_wrong_clock_does_not_hold(void **state) {
+  (void)state;
+  struct mts_entry entry = {0};
+  life_fetch_failed(&entry, NOW + 400 * DAY_S, "1", MTS_ERR_HTTPS_CONNECT, "", 300);
+  assert_true(life_is_held(&entry, "1", NOW + 400 * DAY_S));
+  assert_false(life_is_held(&entry, "1", NOW));
+  for (int i = 0; i < 40; i++) life_fetch_failed(&entry, NOW, "1", MTS_ERR_HTTPS_CONNECT, "", 300);
+  assert_true(life_is_held(&entry, "1", NOW));
+  assert_true(life_is_held(&entry, "1", entry.retry_at - 1));
+  assert_false(life_is_held(&entry, "1", entry.retry_at));
+}
+
+static void a_failed_get_replaces_a_refresh_time_of_a_wrong_clock(void **state) {
+  (void)state;
+  struct mts_entry entry = {0};
+  fetched(&entry, NOW + 400 * DAY_S, MTS_MODE_ENFORCE, 31557600);
+  life_fetch_failed(&entry, NOW, "1", MTS_ERR_HTTPS_CONNECT, "", 300);
+  assert_int_equal(entry.refresh_at, entry.retry_at);
+  assert_false(life_is_due(&entry, NOW));
+  mts_entry_clear(&entry);
+}
+
+static void the_alarm_comes_though_the_clock_was_set_back(void **state) {
+  (void)state;
+  struct mts_entry entry = {0};
+  fetched(&entry, NOW, MTS_MODE_ENFORCE, 31557600);
+  life_fetch_failed(&entry, NOW + 90 * DAY_S, "1", MTS_ERR_HTTPS_CONNECT, "", 300);
+  assert_true(life_alarm_due(&entry, NOW + 91 * DAY_S));
+  life_fetch_failed(&entry, NOW, "1", MTS_ERR_HTTPS_CONNECT, "", 300);
+  assert_int_equal(entry.failing_since, NOW);
+  assert_true(life_alarm_due(&entry, NOW + DAY_S));
+  assert_false(life_alarm_due(&entry, NOW + DAY_S + 1));
+  mts_entry_clear(&entry);
+}
+
+static void the_back_off_of_one_id_outlives_good_news_of_another(void **state) {
+  (void)state;
+  struct mts_entry entry = {0};
+  fetched(&entry, NOW, MTS_MODE_ENFORCE, 604800);
+  life_fetch_failed(&entry, NOW + 10, "2", MTS_ERR_HTTPS_CONNECT, "", 300);
+  life_confirmed(&entry, NOW + 20);
+  assert_int_equal(entry.err, MTS_OK);
+  assert_int_equal(entry.failing_since, 0);
+  assert_true(life_is_held(&entry, "2", NOW + 309));
+  fetched(&entry, NOW + 30, MTS_MODE_ENFORCE, 604800);
+  assert_true(life_is_held(&entry, "2", NOW + 309));
+  life_confirmed(&entry, entry.retry_at);
+  assert_string_equal(entry.failed_id, "");
+  assert_int_equal(entry.tries, 0);
+  mts_entry_clear(&entry);
+}
+
+static void a_success_ends_the_back_off_of_its_id(void **state) {
+  (void)state;
+  struct mts_entry entry = {0};
+  life_fetch_failed(&entry, NOW, "1", MTS_ERR_HTTPS_CONNECT, "", 300);
+  fetched(&entry, NOW + 10, MTS_MODE_ENFORCE, 604800);
+  assert_false(life_is_held(&entry, "1", NOW + 11));
+  assert_int_equal(entry.retry_at, 0);
+  mts_entry_clear(&entry);
+}
+
+static void while_a_get_is_held_the_dns_failure_before_is_over(void **state) {
+  (void)state;
+  struct mts_entry entry = {0};
+  life_fetch_failed(&entry, NOW, "1", MTS_ERR_HTTPS_CONNECT, "", 300);
+  life_held(&entry, NOW + 60);
+  assert_int_equal(entry.err, MTS_ERR_HTTPS_CONNECT);
+  life_no_record(&entry, NOW + 120, MTS_ERR_DNS_BOGUS, 0, "");
+  life_held(&entry, NOW + 180);
+  assert_int_equal(entry.err, MTS_ERR_HTTPS_HELD);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_next_get_is_within_a_day_and_spread),
@@ -149,6 +222,12 @@ int main(void) {
       cmocka_unit_test(the_alarm_comes_well_before_a_short_policy_ends),
       cmocka_unit_test(there_is_no_alarm_for_mode_none_nor_after_a_success),
       cmocka_unit_test(a_time_set_by_a_wrong_clock_is_due),
+      cmocka_unit_test(a_back_off_set_by_a_wrong_clock_does_not_hold),
+      cmocka_unit_test(a_failed_get_replaces_a_refresh_time_of_a_wrong_clock),
+      cmocka_unit_test(the_alarm_comes_though_the_clock_was_set_back),
+      cmocka_unit_test(the_back_off_of_one_id_outlives_good_news_of_another),
+      cmocka_unit_test(a_success_ends_the_back_off_of_its_id),
+      cmocka_unit_test(while_a_get_is_held_the_dns_failure_before_is_over),
       cmocka_unit_test(a_temporary_dns_failure_is_asked_again_soon_and_is_no_check),
   };
   return cmocka_run_group_tests_name("life", tests, NULL, NULL);

@@ -630,6 +630,45 @@ static void a_rule_makes_an_exception_with_its_reason(void **state) {
   told_close(&told);
 }
 
+static void after_a_clock_was_set_back_dns_is_not_asked_by_every_mail(void **state) {
+  (void)state;
+  struct told told;
+  told_open(&told, NULL);
+  tell_a_test(&told);
+  mts_fake_set_now(told.fake, START_MS + INT64_C(400) * DAY_S * 1000);
+  struct mts_answer *answer = ask_policy(&told, "a.test");
+  mts_answer_free(&answer);
+  mts_fake_set_now(told.fake, START_MS);
+  for (int i = 0; i < 5; i++) {
+    answer = ask_policy(&told, "a.test");
+    assert_int_equal(answer->mode, MTS_MODE_ENFORCE);
+    mts_answer_free(&answer);
+  }
+  assert_int_equal(txt_count(&told), 2);
+  assert_int_equal(get_count(&told), 2);
+  told_close(&told);
+}
+
+static void a_record_that_flaps_between_two_ids_gets_the_failing_one_fetched_once(void **state) {
+  (void)state;
+  struct told told;
+  told_open(&told, NULL);
+  tell_a_test(&told);
+  tell_txt(&told, "_mta-sts.a.test", "v=STSv1; id=1", 60);
+  struct mts_answer *answer = ask_policy(&told, "a.test");
+  mts_answer_free(&answer);
+  tell_fetch_error(&told, "mta-sts.a.test", MTS_ERR_HTTPS_CONNECT);
+  for (int i = 0; i < 4; i++) {
+    pass_s(&told, 61);
+    tell_txt(&told, "_mta-sts.a.test", i % 2 ? "v=STSv1; id=1" : "v=STSv1; id=2", 60);
+    answer = ask_policy(&told, "a.test");
+    assert_int_equal(answer->mode, MTS_MODE_ENFORCE);
+    mts_answer_free(&answer);
+  }
+  assert_int_equal(get_count(&told), 2);
+  told_close(&told);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_policy_is_found_and_applies),
@@ -664,6 +703,8 @@ int main(void) {
       cmocka_unit_test(a_slow_fetch_goes_on_in_the_background_and_is_kept),
       cmocka_unit_test(a_cached_policy_answers_before_the_call_returns),
       cmocka_unit_test(cancelled_lookups_leave_nothing_behind),
+      cmocka_unit_test(after_a_clock_was_set_back_dns_is_not_asked_by_every_mail),
+      cmocka_unit_test(a_record_that_flaps_between_two_ids_gets_the_failing_one_fetched_once),
       cmocka_unit_test(a_rule_makes_an_exception_with_its_reason),
   };
   return cmocka_run_group_tests_name("lookup", tests, NULL, NULL);
