@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC
- * The environment of a Lua state: settings and context. */
+ * Settings, clock and log, as Lua functions. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,95 +8,6 @@
 #include "base/nearest.h"
 #include "env.h"
 #include "resolve/context.h"
-
-static const char env_key;
-
-/* ---- the environment ---- */
-
-void env_drop_context(struct env *env) {
-  while (env->ops) {
-    struct op *op = env->ops;
-    op_end(op);
-    op->err = MTS_ERR_CANCELLED;
-    op_done(op);
-  }
-  env->in_core++;
-  mts_free(&env->m);
-  env->in_core--;
-}
-
-static int env_gc(lua_State *L) {
-  struct env *env = lua_touserdata(L, 1);
-  env_drop_context(env);
-  mts_fake_free(&env->fake);
-  mts_settings_free(&env->settings);
-  mts_settings_free(&env->saved);
-  return 0;
-}
-
-struct env *env_get(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &env_key) == LUA_TUSERDATA) {
-    struct env *env = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    return env;
-  }
-  lua_pop(L, 1);
-  struct env *env = lua_newuserdatauv(L, sizeof *env, 0);
-  memset(env, 0, sizeof *env);
-  lua_newtable(L);
-  lua_pushcfunction(L, env_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  env->main = lua_tothread(L, -1);
-  lua_pop(L, 1);
-  if (mts_settings_new(&env->settings)) luaL_error(L, "out of memory");
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
-  return env;
-}
-
-void env_outside(lua_State *L, const struct env *env) {
-  if (env->in_core) luaL_error(L, "mtasts cannot be used here: it is in the middle of its own work (a finalizer must not call it)");
-}
-
-struct mts *env_context(lua_State *L, struct env *env) {
-  if (env->m) return env->m;
-  enum mts_err err = mts_new(env->settings, &env->m);
-  if (err) luaL_error(L, "mtasts cannot start: %s", mts_err_message(err));
-  if (env->fake) mts_lend_net(env->m, mts_fake_net(env->fake));
-  if (env->has_rules) hooks_attach(env);
-  return env->m;
-}
-
-void env_log(struct env *env, int level, const char *domain, const char *text) {
-  if (env->m) mts_log_write(env->m->log, (enum mts_log_level)level, domain, "%s", text);
-}
-
-/* ---- options ---- */
-
-bool check_options(lua_State *L, int index, const char *const *known, size_t count) {
-  if (lua_isnoneornil(L, index)) return false;
-  luaL_checktype(L, index, LUA_TTABLE);
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    lua_pop(L, 1);
-    const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    if (!key) luaL_argerror(L, index, lua_pushfstring(L, "options have names, not a %s", luaL_typename(L, -1)));
-    bool found = false;
-    for (size_t i = 0; i < count; i++) found = found || strcmp(key, known[i]) == 0;
-    if (!found) {
-      const char *near = mts_nearest(key, known, count);
-      luaL_argerror(L, index,
-                    near ? lua_pushfstring(L, "unknown option '%s'; did you mean '%s'?", key, near)
-                         : lua_pushfstring(L, "unknown option '%s'", key));
-    }
-  }
-  return true;
-}
-
-/* ---- settings ---- */
-
-enum mts_err env_copy_settings(const struct mts_settings *from, struct mts_settings **to) { return settings_copy(from, to); }
 
 /* The value at the top as the text of a setting; left on the stack. */
 static const char *setting_text(lua_State *L, const char *name) {

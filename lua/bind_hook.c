@@ -59,8 +59,7 @@ static enum mts_hook_result ask(void *arg, enum mts_hook hook, struct mts_lookup
 }
 
 /* Results of a rule: nothing, or mode, reason, until. */
-void rule_done(lua_State *L, struct task *task) {
-  (void)L;
+static void rule_done(struct task *task) {
   struct op *op = task->rule_of;
   lua_State *co = task->co;
   struct mts_opinion opinion = {0};
@@ -106,7 +105,7 @@ static void alarmed(void *arg, const char *domain, int64_t expires_at, int64_t f
   call_protected(arg, make_alarm, &alarm, domain);
 }
 
-void hooks_attach(struct env *env) {
+static void attach(struct env *env) {
   if (env->m) mts_set_hooks(env->m, ask, alarmed, env);
 }
 
@@ -118,8 +117,9 @@ static int l_set_hooks(lua_State *L) {
   lua_settop(L, 2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &alarm_key);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &ask_key);
-  env->has_rules = true;
-  hooks_attach(env);
+  env->attach_rules = attach;
+  env->end_rule = rule_done;
+  attach(env);
   return 0;
 }
 

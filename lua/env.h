@@ -39,7 +39,8 @@ struct env {
   struct op *starting;
   struct task *current; /* that runs */
   int in_core;
-  bool has_rules;
+  void (*attach_rules)(struct env *env); /* NULL: there are none */
+  void (*end_rule)(struct task *task);   /* takes the results from the task's stack */
 };
 
 enum op_kind { OP_LOOKUP, OP_PROBE };
@@ -84,22 +85,20 @@ enum mts_err env_copy_settings(const struct mts_settings *from, struct mts_setti
 /* A line for the log of the context; raises nothing. */
 void env_log(struct env *env, int level, const char *domain, const char *text);
 
+/* op.c; raises nothing */
+void op_done(struct op *op);
+void op_end(struct op *op);         /* cancels if it is under way */
+void task_ready(struct task *task); /* puts it in line */
+
 /* wait.c */
 void op_new(lua_State *L, struct env *env, enum op_kind kind, const char *subject, struct op **op);
-void op_done(struct op *op);
-void op_end(struct op *op); /* cancels if it is under way */
 /* To be returned by a C function: waits until w is done, by yielding or by driving the loop, then returns k(L, LUA_OK, w). */
 int wait_for(lua_State *L, struct env *env, struct waitable *w, lua_KFunction k);
 /* Runs tasks and the core until nothing is under way. */
 void env_drive(lua_State *L, struct env *env);
 /* The function and its n arguments on top of the stack become a task, left in their place. */
 struct task *task_new(lua_State *L, struct env *env, int n);
-void task_ready(struct task *task);
 void wait_open(lua_State *L);
-
-/* bind_hook.c */
-void rule_done(lua_State *L, struct task *task); /* takes the results from the task's stack */
-void hooks_attach(struct env *env);
 
 /* values */
 void push_error(lua_State *L, enum mts_err err, const char *subject, const char *detail); /* the table */

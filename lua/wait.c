@@ -9,34 +9,6 @@
 #define TASK_NAME "mtasts.task"
 static const char tasks_key; /* registry: coroutine -> task, until it is done */
 
-/* ---- operations ---- */
-
-void op_end(struct op *op) {
-  if (op->linked) {
-    if (op->previous)
-      op->previous->next = op->next;
-    else
-      op->env->ops = op->next;
-    if (op->next) op->next->previous = op->previous;
-    op->linked = false;
-  }
-  if (op->rule) op->rule->rule_of = NULL;
-  op->rule = NULL;
-  op->env->in_core++;
-  mts_lookup_cancel(&op->lookup);
-  mts_probe_cancel(&op->probe);
-  op->env->in_core--;
-}
-
-void op_done(struct op *op) {
-  op->lookup = NULL;
-  op->probe = NULL;
-  op_end(op);
-  op->wait.done = true;
-  if (op->wait.waiter) task_ready(op->wait.waiter);
-  op->wait.waiter = NULL;
-}
-
 static int op_gc(lua_State *L) {
   struct op *op = luaL_checkudata(L, 1, OP_NAME);
   op_end(op);
@@ -59,18 +31,6 @@ void op_new(lua_State *L, struct env *env, enum op_kind kind, const char *subjec
 }
 
 /* ---- tasks ---- */
-
-void task_ready(struct task *task) {
-  if (task->queued || task->wait.done) return;
-  struct env *env = task->env;
-  task->queued = true;
-  task->next = NULL;
-  if (env->last)
-    env->last->next = task;
-  else
-    env->first = task;
-  env->last = task;
-}
 
 struct task *task_new(lua_State *L, struct env *env, int n) {
   struct task *task = lua_newuserdatauv(L, sizeof *task, 1);
@@ -112,7 +72,7 @@ static void task_end(lua_State *L, struct task *task, bool ok) {
   lua_pushvalue(L, -1); /* holds the coroutine while its results are read */
   lua_pushnil(L);
   lua_rawset(L, -4);
-  if (task->rule_of) rule_done(L, task);
+  if (task->rule_of) task->env->end_rule(task);
   lua_pop(L, 2);
 }
 

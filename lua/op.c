@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ISC
+ * Operations under way, and the line of tasks that may go on. Raises nothing. */
+#include "env.h"
+
+void task_ready(struct task *task) {
+  if (task->queued || task->wait.done) return;
+  struct env *env = task->env;
+  task->queued = true;
+  task->next = NULL;
+  if (env->last)
+    env->last->next = task;
+  else
+    env->first = task;
+  env->last = task;
+}
+
+void op_end(struct op *op) {
+  if (op->linked) {
+    if (op->previous)
+      op->previous->next = op->next;
+    else
+      op->env->ops = op->next;
+    if (op->next) op->next->previous = op->previous;
+    op->linked = false;
+  }
+  if (op->rule) op->rule->rule_of = NULL;
+  op->rule = NULL;
+  op->env->in_core++;
+  mts_lookup_cancel(&op->lookup);
+  mts_probe_cancel(&op->probe);
+  op->env->in_core--;
+}
+
+void op_done(struct op *op) {
+  op->lookup = NULL;
+  op->probe = NULL;
+  op_end(op);
+  op->wait.done = true;
+  if (op->wait.waiter) task_ready(op->wait.waiter);
+  op->wait.waiter = NULL;
+}
