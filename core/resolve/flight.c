@@ -95,6 +95,12 @@ static void tell_log(const struct flight *flight) {
   if (entry->failed_at != now(flight)) return;
   bool guarded = life_policy_holds(entry, now(flight)) && entry->policy->mode != MTS_MODE_NONE;
   if (entry->err == MTS_ERR_RECORD_NONE && !guarded) return; /* most domains have none */
+  if (!guarded && entry->err >= MTS_ERR_DNS_SERVFAIL && entry->err <= MTS_ERR_DNS_NETWORK) {
+    /* One domain's name servers, or our own resolver: seen without drowning the log. */
+    mts_log_seldom(log, MTS_LOG_WARNING, "dns", entry->domain, "%s: %s (%s); whether it has a policy is not known",
+                   mts_err_name(entry->err), mts_err_message(entry->err), entry->detail);
+    return;
+  }
   mts_log_write(log, guarded ? MTS_LOG_WARNING : MTS_LOG_INFO, entry->domain, "%s: %s%s%s%s", mts_err_name(entry->err),
                 mts_err_message(entry->err), entry->detail[0] ? " (" : "", entry->detail, entry->detail[0] ? ")" : "");
 }

@@ -195,6 +195,28 @@ static void the_lease_of_a_process_that_died_is_taken_over_in_time_for_the_mail(
   told_close(&told);
 }
 
+static void a_temporary_dns_failure_is_a_warning_once_a_minute(void **state) {
+  (void)state;
+  struct told told;
+  struct heard heard = {0};
+  told_open(&told, (const char *[]){"log", "stderr", NULL});
+  mts_log_redirect(told.m->log, hear, &heard);
+  tell_dns_error(&told, "_mta-sts.a.test", MTS_RR_TXT, MTS_ERR_DNS_SERVFAIL);
+  tell_dns_error(&told, "_mta-sts.b.test", MTS_RR_TXT, MTS_ERR_DNS_SERVFAIL);
+  struct mts_answer *answer = ask_policy(&told, "a.test");
+  mts_answer_free(&answer);
+  answer = ask_policy(&told, "b.test");
+  mts_answer_free(&answer);
+  assert_int_equal(heard.warnings, 1);
+  assert_non_null(strstr(heard.last_warning, "a.test: dns-servfail"));
+  pass_s(&told, 61);
+  answer = ask_policy(&told, "b.test");
+  mts_answer_free(&answer);
+  assert_int_equal(heard.warnings, 2);
+  assert_non_null(strstr(heard.last_warning, "1 more held back"));
+  told_close(&told);
+}
+
 struct alarms {
   unsigned count;
   char domain[MTS_NAME_SIZE];
@@ -311,6 +333,7 @@ int main(void) {
       WITH_FOLDER(a_process_that_holds_the_lease_is_waited_for_and_its_answer_taken),
       WITH_FOLDER(an_answer_whose_record_was_read_before_we_waited_counts_too),
       WITH_FOLDER(the_lease_of_a_process_that_died_is_taken_over_in_time_for_the_mail),
+      cmocka_unit_test(a_temporary_dns_failure_is_a_warning_once_a_minute),
       WITH_FOLDER(refreshes_that_keep_failing_raise_the_alarm_days_before_the_policy_ends),
       WITH_FOLDER(there_is_no_alarm_for_mode_none),
       WITH_FOLDER(what_is_due_is_refreshed_without_anybody_asking),
