@@ -26,6 +26,9 @@ static void conclude(struct addresses *addresses) {
   while (v4 < ADDRESSES_MAX / 2 && addresses->list[v4].family) v4++;
   while (v6 < ADDRESSES_MAX / 2 && addresses->list[ADDRESSES_MAX - 1 - v6].family) v6++;
   interleave(addresses, v4, v6);
+  /* RFC 7672 2.2.2 asks about the addresses there are: who blocks one of both questions shall not switch DANE off. */
+  const enum mts_dnssec *each = addresses->dnssecs;
+  addresses->dnssec = v4 && !v6 ? each[V4] : v6 && !v4 ? each[V6] : weaker(each[V4], each[V6]);
   enum mts_err a = addresses->errs[V4], b = addresses->errs[V6];
   if (addresses->count > 0) {
     addresses->err = MTS_OK;
@@ -40,7 +43,7 @@ static void conclude(struct addresses *addresses) {
 static void answered(struct addresses *addresses, int which, const struct mts_dns_answer *answer) {
   addresses->jobs[which] = NULL;
   addresses->errs[which] = answer->err;
-  addresses->dnssec = weaker(addresses->dnssec, answer->dnssec);
+  addresses->dnssecs[which] = answer->dnssec;
   for (size_t i = 0; answer->err == MTS_OK && i < answer->count && i < ADDRESSES_MAX / 2; i++) {
     addresses->list[which == V4 ? i : ADDRESSES_MAX - 1 - i] = answer->records[i].u.address;
   }
@@ -55,7 +58,7 @@ static void answered_v6(void *arg, const struct mts_dns_answer *answer) { answer
 
 enum mts_err addresses_start(struct mts *m, const char *host, void (*done)(void *arg, struct addresses *addresses), void *arg,
                              struct addresses *addresses) {
-  *addresses = (struct addresses){.m = m, .done = done, .arg = arg, .waiting = 2, .dnssec = MTS_DNSSEC_SECURE};
+  *addresses = (struct addresses){.m = m, .done = done, .arg = arg, .waiting = 2};
   enum mts_err err = m->net->ops->dns(m->net, host, MTS_RR_A, m->dns_deadline_ms, answered_v4, addresses, &addresses->jobs[V4]);
   if (err) return err;
   err = m->net->ops->dns(m->net, host, MTS_RR_AAAA, m->dns_deadline_ms, answered_v6, addresses, &addresses->jobs[V6]);

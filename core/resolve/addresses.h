@@ -18,7 +18,7 @@ struct addresses {
   /* Valid in done: */
   enum mts_err err; /* MTS_OK: at least one address; MX_ADDRESS: surely none; DNS_*: not known */
   char detail[160];
-  enum mts_dnssec dnssec; /* the weaker of both answers */
+  enum mts_dnssec dnssec, dnssecs[2]; /* the weaker one of those that gave addresses; each, as answered */
   size_t count;
   struct mts_address list[ADDRESSES_MAX]; /* IPv4 and IPv6 in turn, IPv4 first */
 };

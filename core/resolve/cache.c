@@ -74,6 +74,10 @@ enum mts_err cache_get(struct mts *m, const char *domain, bool bypass_memory, st
 void cache_put(struct mts *m, struct mts_entry *entry) {
   struct mts_store *store = cache_store(m);
   bool saved = store && mts_store_learn(store, entry) == MTS_OK; /* says itself what failed */
+  struct mts_entry stored = {0};
+  if (store && !saved && mts_store_get(store, entry->domain, &stored) == MTS_OK)
+    mts_entry_take_newer_policy(entry, &stored, mts_clock_now_s(&m->clock));
+  mts_entry_clear(&stored);
   memory_put(m->memory, entry, mts_clock_mono_ms(&m->clock));
   if (m->has_store && !saved) memory_mark_unsaved(m->memory, entry->domain);
 }

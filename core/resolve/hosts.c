@@ -15,7 +15,7 @@ struct host_walk {
   struct hosts_walk *walk;
   struct mts_host *host;
   struct addresses addresses;
-  bool asking_addresses;
+  bool asking_addresses, dane_settled;
   struct mts_job *job;
   int64_t step_ms;
   size_t tlsa_count;
@@ -73,8 +73,16 @@ static void probed(void *arg, const struct mts_tls *tls) {
   host_done(each);
 }
 
+/* RFC 7672 2.1.2: where a failure hides whether DANE applies, the host counts as unreachable. Without a secure MX it never applies. */
+static void dane_unknown(struct host_walk *each, enum mts_err err) {
+  if (each->walk->answer->dnssec != MTS_DNSSEC_SECURE) return;
+  each->host->guard = MTS_GUARD_UNKNOWN;
+  each->host->err = err;
+}
+
 static void probe(struct host_walk *each) {
   struct hosts_walk *walk = each->walk;
+  each->dane_settled = true;
   each->step_ms = mono(walk);
   if (!walk->probe || each->addresses.err) {
     host_done(each);
@@ -100,19 +108,22 @@ static void probe(struct host_walk *each) {
 
 /* RFC 7672 3.1: only DANE-TA(2) and DANE-EE(3) are usable for SMTP, with selectors and matching types that are known. */
 static bool is_usable(const struct mts_rr_tlsa *tlsa) {
-  return (tlsa->usage == 2 || tlsa->usage == 3) && tlsa->selector <= 1 && tlsa->matching <= 2 && tlsa->data.n > 0;
+  static const size_t digest_n[] = {0, 32, 64}; /* whole, SHA-256, SHA-512; of another length it is malformed */
+  bool known = (tlsa->usage == 2 || tlsa->usage == 3) && tlsa->selector <= 1 && tlsa->matching <= 2;
+  return known && tlsa->data.n > 0 && (tlsa->matching == 0 || tlsa->data.n == digest_n[tlsa->matching]);
 }
 
-static void keep_tlsa(struct host_walk *each, const struct mts_dns_answer *answer) {
+static enum mts_err keep_tlsa(struct host_walk *each, const struct mts_dns_answer *answer) {
   for (size_t i = 0; i < answer->count && each->tlsa_count < TLSA_MAX; i++) {
     const struct mts_rr_tlsa *from = &answer->records[i].u.tlsa;
     if (!is_usable(from)) continue;
     char *data = malloc(from->data.n);
-    if (!data) return;
+    if (!data) return MTS_ERR_NO_MEMORY;
     memcpy(data, from->data.p, from->data.n);
     each->tlsa[each->tlsa_count] = *from;
     each->tlsa[each->tlsa_count++].data = mts_span(data, from->data.n);
   }
+  return MTS_OK;
 }
 
 static void got_tlsa(void *arg, const struct mts_dns_answer *answer) {
@@ -123,13 +134,13 @@ static void got_tlsa(void *arg, const struct mts_dns_answer *answer) {
   if (answer->err == MTS_ERR_DNS_NODATA || answer->err == MTS_ERR_DNS_NXDOMAIN) {
     said = "no TLSA records";
   } else if (answer->err) {
-    /* RFC 7672 2.1: a failed TLSA lookup in a signed zone may be an attack on DANE; the host counts as unreachable. */
-    each->host->guard = MTS_GUARD_UNKNOWN;
-    each->host->err = answer->err;
+    dane_unknown(each, answer->err);
   } else if (answer->dnssec != MTS_DNSSEC_SECURE) {
     said = "TLSA records without DNSSEC do not count";
+  } else if (keep_tlsa(each, answer) != MTS_OK) {
+    dane_unknown(each, MTS_ERR_NO_MEMORY);
+    said = mts_err_message(MTS_ERR_NO_MEMORY);
   } else {
-    keep_tlsa(each, answer);
     said = each->tlsa_count ? "usable TLSA records: DANE applies" : "no TLSA record is usable for SMTP";
     if (each->tlsa_count) each->host->guard = MTS_GUARD_DANE;
   }
@@ -144,8 +155,14 @@ static void ask_tlsa(struct host_walk *each) {
   /* RFC 7672 2.2.1: only where the way to the host's addresses is DNSSEC-secure throughout. */
   bool secure = walk->answer->dnssec == MTS_DNSSEC_SECURE && each->addresses.dnssec == MTS_DNSSEC_SECURE;
   each->step_ms = mono(walk);
-  if (!secure || !fits || each->addresses.err ||
-      walk->m->net->ops->dns(walk->m->net, name, MTS_RR_TLSA, walk->m->dns_deadline_ms, got_tlsa, each, &each->job) != MTS_OK) {
+  if (!secure || !fits || each->addresses.err) {
+    probe(each);
+    return;
+  }
+  struct mts_net *net = walk->m->net;
+  enum mts_err err = net->ops->dns(net, name, MTS_RR_TLSA, walk->m->dns_deadline_ms, got_tlsa, each, &each->job);
+  if (err) {
+    dane_unknown(each, err);
     probe(each);
   }
 }
@@ -158,7 +175,10 @@ static void got_addresses(void *arg, struct addresses *addresses) {
   if (addresses->err) {
     trace_add(each->walk->trace, "address", addresses->err, each->walk->base_ms, each->step_ms, mono(each->walk), "%s: %s",
               host->name, mts_err_message(addresses->err));
-    if (addresses->err == MTS_ERR_MX_ADDRESS) host->err = MTS_ERR_MX_ADDRESS;
+    if (addresses->err == MTS_ERR_MX_ADDRESS)
+      host->err = MTS_ERR_MX_ADDRESS;
+    else
+      dane_unknown(each, addresses->err);
   }
   const char **texts = addresses->count ? calloc(addresses->count, sizeof *texts) : NULL;
   for (size_t i = 0; texts && i < addresses->count; i++) {
@@ -204,7 +224,11 @@ static void ask_hosts(struct hosts_walk *walk) {
     each->host = &answer->hosts[i];
     each->step_ms = mono(walk);
     if (each->host->name[0] == 0) continue;
-    if (addresses_start(walk->m, each->host->name, got_addresses, each, &each->addresses) != MTS_OK) continue;
+    enum mts_err err = addresses_start(walk->m, each->host->name, got_addresses, each, &each->addresses);
+    if (err) {
+      dane_unknown(each, err);
+      continue;
+    }
     each->asking_addresses = true;
     walk->waiting++;
   }
@@ -302,6 +326,15 @@ void hosts_cancel(struct hosts_walk **walk) {
   }
   release(it);
   *walk = NULL;
+}
+
+void hosts_give_up(struct hosts_walk **walk, enum mts_err err) {
+  struct hosts_walk *it = *walk;
+  for (size_t i = 0; i < it->count; i++) {
+    struct host_walk *each = &it->each[i];
+    if ((each->asking_addresses || each->job) && !each->dane_settled) dane_unknown(each, err);
+  }
+  hosts_cancel(walk);
 }
 
 void hosts_judge(struct mts_answer *answer, bool applies, enum mts_mode mode) {

@@ -14,6 +14,8 @@ struct hosts_walk;
 enum mts_err hosts_start(struct mts *m, struct mts_answer *answer, bool probe, struct trace *trace, int64_t base_ms,
                          void (*done)(void *arg), void *arg, struct hosts_walk **walk);
 void hosts_cancel(struct hosts_walk **walk);
+/* Cancels because it took too long: a host whose DANE is not settled counts as unreachable for this error. */
+void hosts_give_up(struct hosts_walk **walk, enum mts_err err);
 /* (Re)computes permitted and err of each host; applies false: neither a policy nor a rule's opinion is in force. */
 void hosts_judge(struct mts_answer *answer, bool applies, enum mts_mode mode);
 

@@ -85,7 +85,7 @@ static void too_late(void *arg) {
     flight_leave(&lookup->waiter);
     apply(lookup);
   } else if (lookup->hosts) {
-    hosts_cancel(&lookup->hosts);
+    hosts_give_up(&lookup->hosts, MTS_ERR_DNS_TIMEOUT);
     lookup->answer->hosts_err = MTS_ERR_DEADLINE;
     judge(lookup);
   }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "sts/verdict.h"
 
-static bool is_dns_trouble(enum mts_err err) { return err >= MTS_ERR_DNS_SERVFAIL && err <= MTS_ERR_DNS_NETWORK; }
-
 void mts_verdict_host(struct mts_host *host, bool applies, enum mts_mode mode) {
   /* RFC 7672 2.1: a TLSA answer that failed may hide DANE, so the host counts as unreachable. */
-  if (host->guard == MTS_GUARD_UNKNOWN && is_dns_trouble(host->err)) return;
+  if (host->guard == MTS_GUARD_UNKNOWN && host->err) return;
   if (host->err == MTS_ERR_MX_ADDRESS) return;
   host->err = MTS_OK;
   bool policy_judges = applies && mode != MTS_MODE_NONE && host->guard != MTS_GUARD_DANE;
