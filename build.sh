@@ -96,6 +96,7 @@ apt_install() {
     fail "installing them needs root, and there is no sudo. As root: apt-get install --no-install-recommends $*"
   fi
   say "apt-get installs them now$([[ $(id -u) -eq 0 ]] || printf ' (sudo may ask for your password)'). Services among them are not started."
+  as_root true || fail "sudo does not let us. As root: apt-get install --no-install-recommends $*"
   hold_services
   as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null ||
     say "build.sh: apt-get update failed; going on with what apt knows already"
@@ -177,7 +178,8 @@ verb_install() {
   need build
   configure "$build" -DCMAKE_INSTALL_PREFIX="${PREFIX:-/usr/local}"
   compile "$build"
-  cmake --install "$build" >&2
+  # Folders that are made on the way are readable by all, too: root's umask may be 077, and the mail server must find us.
+  (umask 022 && cmake --install "$build" >&2)
   # The linker's cache must learn of the library, but only where it was really installed.
   if [[ -z ${DESTDIR:-} && $(id -u) -eq 0 ]] && have ldconfig; then ldconfig; fi
 }
