@@ -3,7 +3,7 @@
 #
 # One script for everything: dependencies, build, tests, installation. "./build.sh help" tells what it can do.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" # a link to the script serves, too
 readonly root=$PWD
 readonly build=$root/build
 
@@ -101,7 +101,7 @@ apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null ||
     say "build.sh: apt-get update failed; going on with what apt knows already"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" </dev/null ||
-    fail "apt-get could not install the packages (see above)"
+    fail "apt-get could not install the packages (see above). Does this machine reach its package servers?"
   release_services
   # Nor shall they start with the next boot; they were not here before us.
   if [[ -d /run/systemd/system ]]; then
@@ -145,7 +145,7 @@ need() {
 configure() {
   local to=$1 log
   shift
-  mkdir -p "$to"
+  { mkdir -p "$to" && [[ -w $to ]]; } || fail "cannot write in $to: build in a copy of this folder, or as its owner"
   log=$to/configure.log
   if ! cmake -G Ninja -S "$root" -B "$to" "$@" >"$log" 2>&1; then
     cat "$log" >&2
