@@ -3,7 +3,7 @@
 #
 # One script for everything: dependencies, build, tests, installation. "./build.sh help" tells what it can do.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" # a link to the script serves, too
 readonly root=$PWD
 readonly build=$root/build
 
@@ -96,11 +96,12 @@ apt_install() {
     fail "installing them needs root, and there is no sudo. As root: apt-get install --no-install-recommends $*"
   fi
   say "apt-get installs them now$([[ $(id -u) -eq 0 ]] || printf ' (sudo may ask for your password)'). Services among them are not started."
+  as_root true || fail "sudo does not let us. As root: apt-get install --no-install-recommends $*"
   hold_services
   as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null ||
     say "build.sh: apt-get update failed; going on with what apt knows already"
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" </dev/null ||
-    fail "apt-get could not install the packages (see above)"
+    fail "apt-get could not install the packages (see above). Does this machine reach its package servers?"
   release_services
   # Nor shall they start with the next boot; they were not here before us.
   if [[ -d /run/systemd/system ]]; then
@@ -144,7 +145,7 @@ need() {
 configure() {
   local to=$1 log
   shift
-  mkdir -p "$to"
+  { mkdir -p "$to" && [[ -w $to ]]; } || fail "cannot write in $to: build in a copy of this folder, or as its owner"
   log=$to/configure.log
   if ! cmake -G Ninja -S "$root" -B "$to" "$@" >"$log" 2>&1; then
     cat "$log" >&2
@@ -177,7 +178,8 @@ verb_install() {
   need build
   configure "$build" -DCMAKE_INSTALL_PREFIX="${PREFIX:-/usr/local}"
   compile "$build"
-  cmake --install "$build" >&2
+  # Folders that are made on the way are readable by all, too: root's umask may be 077, and the mail server must find us.
+  (umask 022 && cmake --install "$build" >&2)
   # The linker's cache must learn of the library, but only where it was really installed.
   if [[ -z ${DESTDIR:-} && $(id -u) -eq 0 ]] && have ldconfig; then ldconfig; fi
 }

@@ -29,8 +29,8 @@ def of_totals(pattern, text):
         return None
     numbers = [int(n or 0) for n in found[-1]]
     good, bad, left = numbers if len(numbers) == 3 else (numbers[0], numbers[1] + numbers[2], numbers[3])
-    failed = re.findall(r"^FAIL +(.*)$", text, re.M)
-    return [""] * good, (failed + ["see above"] * bad)[:bad], ["see above"] * left
+    failed, skipped = (re.findall(rf"^{word} +(.*)$", text, re.M) for word in ("FAIL", "SKIP"))
+    return [""] * good, (failed + ["see above"] * bad)[:bad], (skipped + ["see above"] * left)[:left]
 
 
 def of_tap(text):
