@@ -436,8 +436,8 @@ void flight_leave(struct flight_waiter *waiter) {
 void flight_note_overdue(struct flight_waiter *waiter, struct mts_entry *entry) {
   struct flight *flight = waiter->flight;
   if (mts_entry_copy(&flight->entry, entry) != MTS_OK) return;
-  /* Another process asks: what it has found meanwhile is not to be undone by what we knew before. */
-  if (flight->queued && !flight->leased && take_from_store(flight, entry) && !life_is_due(entry, now(flight))) return;
+  /* Another process may be asking: what it has found meanwhile is not to be undone by what we knew before. */
+  if (!flight->leased && take_from_store(flight, entry) && !life_is_due(entry, now(flight))) return;
   if (flight->fetching || flight->asking_addresses) {
     const char *id = flight->has_record ? flight->record.id : entry->id;
     life_fetch_failed(entry, now(flight), id, MTS_ERR_HTTPS_DEADLINE, "while mail waited", flight->m->retry_s);
