@@ -25,6 +25,11 @@ static int64_t latest(const struct mts_entry *entry) {
 static void save_again(struct mts *m, struct mts_entry *entry, struct mts_entry *stored) {
   if (latest(stored) > latest(entry)) {
     mts_entry_take_newer_policy(stored, entry, mts_clock_now_s(&m->clock));
+    if (entry->retry_at > stored->retry_at && strcmp(entry->failed_id, stored->id) != 0) { /* RFC 8461 3.3 */
+      memcpy(stored->failed_id, entry->failed_id, sizeof stored->failed_id);
+      stored->retry_at = entry->retry_at;
+      stored->tries = entry->tries;
+    }
     mts_entry_clear(entry);
     *entry = *stored; /* the reference moves */
   } else {

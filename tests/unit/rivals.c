@@ -204,6 +204,35 @@ static void the_back_off_holds_though_the_store_cannot_be_written(void **state) 
   told_close(&told);
 }
 
+static void the_back_off_of_a_reader_survives_what_others_write(void **state) {
+  (void)state;
+  struct told told;
+  struct mts *other = NULL;
+  open_both(&told, &other);
+  rival_fetches(&told, other, "1");
+  expect_mode(told.m, MTS_MODE_ENFORCE, "1"); /* opens the store */
+  assert_int_equal(sqlite3_exec(told.m->store->db, "PRAGMA query_only=1", NULL, NULL, NULL), SQLITE_OK);
+  pass_s(&told, 400);
+  tell_txt(&told, "_mta-sts.a.test", "v=STSv1; id=2", 300);
+  tell_fetch_error(&told, "mta-sts.a.test", MTS_ERR_HTTPS_CONNECT);
+  struct mts_answer *answer = ask_policy(&told, "a.test");
+  mts_answer_free(&answer);
+  pass_s(&told, 30);
+  struct mts_entry entry = {0};
+  enum mts_from from;
+  assert_int_equal(cache_get(other, "a.test", true, &entry, &from), MTS_OK);
+  entry.err = MTS_ERR_DNS_SERVFAIL;
+  entry.failed_at = mts_now(told.m);
+  cache_put(other, &entry);
+  mts_entry_clear(&entry);
+  pass_s(&told, 90);
+  answer = ask_policy(&told, "a.test");
+  assert_int_equal(get_count(&told), 1);
+  mts_answer_free(&answer);
+  mts_free(&other);
+  told_close(&told);
+}
+
 /* Another process fetched a newer policy; ours could not be written before that. */
 static void memory_that_was_not_saved_hides_no_newer_policy(void **state) {
   (void)state;
@@ -271,6 +300,7 @@ int main(void) {
       WITH_FOLDER(the_back_off_holds_though_the_store_cannot_be_written),
       WITH_FOLDER(a_lease_from_before_the_clock_was_set_back_is_not_waited_for),
       WITH_FOLDER(what_a_wrong_clock_planned_far_ahead_is_refreshed_now),
+      WITH_FOLDER(the_back_off_of_a_reader_survives_what_others_write),
       WITH_FOLDER(memory_that_was_not_saved_hides_no_newer_policy),
   };
   return cmocka_run_group_tests_name("rivals", tests, NULL, NULL);
