@@ -25,7 +25,7 @@ struct flight {
   struct mts_entry entry;
   bool fetched;
 
-  char owner[48];
+  char owner[96];
   bool leased, queued; /* queued: another process holds the lease */
   int64_t queued_since_s;
   uint32_t poll_ms;
@@ -393,8 +393,9 @@ static enum mts_err start(struct mts *m, const struct mts_entry *known, enum fli
   flight->m = m;
   flight->want = want;
   flight->base_ms = flight->step_ms = mono(flight);
-  snprintf(flight->owner, sizeof flight->owner, "%ld.%llu.%llu", (long)m->pid, (unsigned long long)++m->next_owner,
-           (unsigned long long)mts_clock_now_ms(&m->clock));
+  /* The address tells apart contexts of one process that start in the same millisecond, and processes of equal number. */
+  snprintf(flight->owner, sizeof flight->owner, "%ld.%llu.%llu.%llx", (long)m->pid, (unsigned long long)++m->next_owner,
+           (unsigned long long)mts_clock_now_ms(&m->clock), (unsigned long long)(uintptr_t)flight);
   err = mts_entry_copy(known, &flight->entry);
   /* The first step waits for the loop's next turn, so that nobody is called back before join has returned. */
   if (!err) err = m->net->ops->timer(m->net, 0, take_lease, flight, &flight->job);

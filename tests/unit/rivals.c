@@ -353,6 +353,23 @@ static void check_always_asks_though_the_store_has_an_answer(void **state) {
   told_close(&told);
 }
 
+static void two_contexts_of_one_process_that_start_together_ask_once(void **state) {
+  (void)state;
+  struct told told;
+  struct mts *other = NULL;
+  unsigned done = 0;
+  open_both(&told, &other);
+  struct mts_lookup *first = NULL, *second = NULL;
+  assert_int_equal(mts_lookup_start(told.m, "a.test", NULL, count_done, &done, &first), MTS_OK);
+  assert_int_equal(mts_lookup_start(other, "a.test", NULL, count_done, &done, &second), MTS_OK);
+  run_out(&told);
+  assert_int_equal(done, 2);
+  assert_int_equal(txt_count(&told), 1);
+  assert_int_equal(get_count(&told), 1);
+  mts_free(&other);
+  told_close(&told);
+}
+
 #define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void) {
@@ -370,6 +387,7 @@ int main(void) {
       WITH_FOLDER(what_another_process_flushed_is_forgotten_here_within_seconds),
       WITH_FOLDER(what_another_process_learned_a_moment_ago_is_not_asked_again),
       WITH_FOLDER(check_always_asks_though_the_store_has_an_answer),
+      WITH_FOLDER(two_contexts_of_one_process_that_start_together_ask_once),
       WITH_FOLDER(memory_that_was_not_saved_hides_no_newer_policy),
   };
   return cmocka_run_group_tests_name("rivals", tests, NULL, NULL);
