@@ -25,7 +25,7 @@ struct flight {
   struct mts_entry entry;
   bool fetched;
 
-  char owner[48];
+  char owner[96];
   bool leased, queued; /* queued: another process holds the lease */
   int64_t queued_since_s;
   uint32_t poll_ms;
@@ -399,8 +399,9 @@ static enum mts_err start(struct mts *m, const struct mts_entry *known, enum fli
   flight->m = m;
   flight->want = want;
   flight->base_ms = flight->step_ms = mono(flight);
-  snprintf(flight->owner, sizeof flight->owner, "%ld.%llu.%llu", (long)m->pid, (unsigned long long)++m->next_owner,
-           (unsigned long long)mts_clock_now_ms(&m->clock));
+  /* The address tells apart contexts of one process that start in the same millisecond, and processes of equal number. */
+  snprintf(flight->owner, sizeof flight->owner, "%ld.%llu.%llu.%llx", (long)m->pid, (unsigned long long)++m->next_owner,
+           (unsigned long long)mts_clock_now_ms(&m->clock), (unsigned long long)(uintptr_t)flight);
   err = mts_entry_copy(known, &flight->entry);
   /* The first step waits for the loop's next turn, so that nobody is called back before join has returned. */
   if (!err) err = m->net->ops->timer(m->net, 0, take_lease, flight, &flight->job);
@@ -442,8 +443,8 @@ void flight_leave(struct flight_waiter *waiter) {
 void flight_note_overdue(struct flight_waiter *waiter, struct mts_entry *entry) {
   struct flight *flight = waiter->flight;
   if (mts_entry_copy(&flight->entry, entry) != MTS_OK) return;
-  /* Another process asks: what it has found meanwhile is not to be undone by what we knew before. */
-  if (flight->queued && !flight->leased && take_from_store(flight, entry) && !life_is_due(entry, now(flight))) return;
+  /* Another process may be asking: what it has found meanwhile is not to be undone by what we knew before. */
+  if (!flight->leased && take_from_store(flight, entry) && !life_is_due(entry, now(flight))) return;
   if (flight->fetching || flight->asking_addresses) {
     const char *id = flight->has_record ? flight->record.id : entry->id;
     life_fetch_failed(entry, now(flight), id, MTS_ERR_HTTPS_DEADLINE, "while mail waited", flight->m->retry_s);

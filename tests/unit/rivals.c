@@ -204,6 +204,35 @@ static void the_back_off_holds_though_the_store_cannot_be_written(void **state) 
   told_close(&told);
 }
 
+static void the_back_off_of_a_reader_survives_what_others_write(void **state) {
+  (void)state;
+  struct told told;
+  struct mts *other = NULL;
+  open_both(&told, &other);
+  rival_fetches(&told, other, "1");
+  expect_mode(told.m, MTS_MODE_ENFORCE, "1"); /* opens the store */
+  assert_int_equal(sqlite3_exec(told.m->store->db, "PRAGMA query_only=1", NULL, NULL, NULL), SQLITE_OK);
+  pass_s(&told, 400);
+  tell_txt(&told, "_mta-sts.a.test", "v=STSv1; id=2", 300);
+  tell_fetch_error(&told, "mta-sts.a.test", MTS_ERR_HTTPS_CONNECT);
+  struct mts_answer *answer = ask_policy(&told, "a.test");
+  mts_answer_free(&answer);
+  pass_s(&told, 30);
+  struct mts_entry entry = {0};
+  enum mts_from from;
+  assert_int_equal(cache_get(other, "a.test", true, &entry, &from), MTS_OK);
+  entry.err = MTS_ERR_DNS_SERVFAIL;
+  entry.failed_at = mts_now(told.m);
+  cache_put(other, &entry);
+  mts_entry_clear(&entry);
+  pass_s(&told, 90);
+  answer = ask_policy(&told, "a.test");
+  assert_int_equal(get_count(&told), 1);
+  mts_answer_free(&answer);
+  mts_free(&other);
+  told_close(&told);
+}
+
 /* Another process fetched a newer policy; ours could not be written before that. */
 static void memory_that_was_not_saved_hides_no_newer_policy(void **state) {
   (void)state;
@@ -259,6 +288,88 @@ static void what_a_wrong_clock_planned_far_ahead_is_refreshed_now(void **state) 
   told_close(&told);
 }
 
+static void the_lease_is_renewed_while_a_fetch_takes_long_and_given_back_after(void **state) {
+  (void)state;
+  struct told told;
+  struct mts *other = NULL;
+  unsigned done = 0;
+  open_both(&told, &other);
+  assert_int_equal(mts_fake_https(told.fake, "mta-sts.a.test", MTS_OK, 200, "text/plain", mts_span_of(ENFORCE_MX1), 20000), MTS_OK);
+  struct mts_lookup *lookup = NULL;
+  assert_int_equal(mts_lookup_start(told.m, "a.test", NULL, count_done, &done, &lookup), MTS_OK);
+  int64_t start = mts_now(told.m);
+  while (mts_now(told.m) < start + 15) assert_true(mts_turn(told.m, -1));
+  assert_false(cache_lease(other, "a.test", "a rival", 5000));
+  run_out(&told);
+  assert_int_equal(done, 1);
+  assert_true(cache_lease(other, "a.test", "a rival", 5000));
+  mts_free(&other);
+  told_close(&told);
+}
+
+static void what_another_process_flushed_is_forgotten_here_within_seconds(void **state) {
+  (void)state;
+  struct told told;
+  struct mts *other = NULL;
+  open_both(&told, &other);
+  struct mts_answer *answer = ask_policy(&told, "a.test");
+  mts_answer_free(&answer);
+  assert_int_equal(mts_store_flush(other, "a.test", NULL), MTS_OK);
+  pass_s(&told, 11);
+  expect_mode(told.m, MTS_MODE_NONE, "");
+  mts_free(&other);
+  told_close(&told);
+}
+
+static void what_another_process_learned_a_moment_ago_is_not_asked_again(void **state) {
+  (void)state;
+  struct told told;
+  struct mts *other = NULL;
+  open_both(&told, &other);
+  struct mts_answer *answer = ask_policy(&told, "a.test");
+  mts_answer_free(&answer);
+  pass_s(&told, 400);
+  expect_mode(told.m, MTS_MODE_ENFORCE, "1"); /* memory is fresh, and due */
+  rival_fetches(&told, other, "9");
+  answer = ask_policy(&told, "a.test");
+  assert_string_equal(answer->id, "9");
+  assert_int_equal(txt_count(&told), 1);
+  mts_answer_free(&answer);
+  mts_free(&other);
+  told_close(&told);
+}
+
+static void check_always_asks_though_the_store_has_an_answer(void **state) {
+  (void)state;
+  struct told told;
+  struct mts *other = NULL;
+  open_both(&told, &other);
+  for (size_t i = 1; i <= 2; i++) {
+    struct mts_answer *answer = ask(&told, "a.test", MTS_DEPTH_POLICY, MTS_CHECK_ALWAYS);
+    assert_int_equal(get_count(&told), i);
+    mts_answer_free(&answer);
+  }
+  mts_free(&other);
+  told_close(&told);
+}
+
+static void two_contexts_of_one_process_that_start_together_ask_once(void **state) {
+  (void)state;
+  struct told told;
+  struct mts *other = NULL;
+  unsigned done = 0;
+  open_both(&told, &other);
+  struct mts_lookup *first = NULL, *second = NULL;
+  assert_int_equal(mts_lookup_start(told.m, "a.test", NULL, count_done, &done, &first), MTS_OK);
+  assert_int_equal(mts_lookup_start(other, "a.test", NULL, count_done, &done, &second), MTS_OK);
+  run_out(&told);
+  assert_int_equal(done, 2);
+  assert_int_equal(txt_count(&told), 1);
+  assert_int_equal(get_count(&told), 1);
+  mts_free(&other);
+  told_close(&told);
+}
+
 #define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void) {
@@ -271,6 +382,12 @@ int main(void) {
       WITH_FOLDER(the_back_off_holds_though_the_store_cannot_be_written),
       WITH_FOLDER(a_lease_from_before_the_clock_was_set_back_is_not_waited_for),
       WITH_FOLDER(what_a_wrong_clock_planned_far_ahead_is_refreshed_now),
+      WITH_FOLDER(the_back_off_of_a_reader_survives_what_others_write),
+      WITH_FOLDER(the_lease_is_renewed_while_a_fetch_takes_long_and_given_back_after),
+      WITH_FOLDER(what_another_process_flushed_is_forgotten_here_within_seconds),
+      WITH_FOLDER(what_another_process_learned_a_moment_ago_is_not_asked_again),
+      WITH_FOLDER(check_always_asks_though_the_store_has_an_answer),
+      WITH_FOLDER(two_contexts_of_one_process_that_start_together_ask_once),
       WITH_FOLDER(memory_that_was_not_saved_hides_no_newer_policy),
   };
   return cmocka_run_group_tests_name("rivals", tests, NULL, NULL);
