@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "conf.h"
 #include "input.h"
 #include "request.h"
 #include "resolve/settings.h"
 #include "service.h"
+#include "setup.h"
 
 #define REFRESH_EVERY_S 600
 #define REFRESH_AT_ONCE 4
@@ -233,37 +233,13 @@ static void refresh(evutil_socket_t fd, short what, void *arg) {
 
 /* What differs from the library: mail waits here, and smtpd answers nobody meanwhile; a daemon's stderr is read by nobody. */
 static const char *const defaults[][2] = {
-    {"mail_deadline_ms", "5000"}, {"dns_deadline_ms", "3000"}, {"background", "yes"}, {"log", "syslog"}};
-
-static struct mts_settings *read_settings(const char *path) {
-  struct mts_settings *settings = NULL;
-  char why[CONF_WHY_SIZE] = "out of memory";
-  enum mts_err err = mts_settings_new(&settings);
-  for (size_t i = 0; !err && i < sizeof defaults / sizeof *defaults; i++)
-    err = mts_settings_set(settings, defaults[i][0], defaults[i][1]);
-  if (!err && path) {
-    FILE *file = fopen(path, "re");
-    if (!file) {
-      mts_text_format(why, sizeof why, "%s: cannot be opened: %s", path, strerror(errno));
-      err = MTS_ERR_SETTING;
-    } else {
-      err = conf_read(file, path, settings, why);
-      fclose(file);
-    }
-  }
-  if (!err) return settings;
-  fprintf(stderr, "table-mtasts: %s\n", why);
-  mts_settings_free(&settings);
-  return NULL;
-}
+    {"mail_deadline_ms", "5000"}, {"dns_deadline_ms", "3000"}, {"background", "yes"}, {"log", "syslog"}, {NULL, NULL}};
 
 static bool start(struct table *table, const struct mts_settings *settings) {
   uint32_t deadline_ms = settings_number(settings, SETTING_mail_deadline_ms);
-  enum mts_log_to log_to = (enum mts_log_to)settings_choice(settings, SETTING_log);
-  enum mts_log_level log_level = (enum mts_log_level)settings_choice(settings, SETTING_log_level);
   table->out.limit = TABLE_ANSWER_MAX;
   table->base = event_base_new();
-  if (!table->base || mts_log_new(log_to, log_level, NULL, &table->log) || mts_new(settings, &table->m)) return false;
+  if (!table->base || setup_log(settings, &table->log) || mts_new(settings, &table->m)) return false;
   mts_lend_loop(table->m, table->base);
   if (service_new(table->m, &mts_clock_real, deadline_ms, served, table, &table->service)) return false;
   table->readable = event_new(table->base, STDIN_FILENO, EV_READ | EV_PERSIST, can_read, table);
@@ -293,7 +269,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: table-mtasts [/path/to/settings]\nstarted by smtpd: table NAME \"mtasts:/path/to/settings\"\n");
     return 64;
   }
-  struct mts_settings *settings = read_settings(argc > 1 ? argv[1] : NULL);
+  struct mts_settings *settings = setup_settings("table-mtasts", argc > 1 ? argv[1] : NULL, defaults);
   if (!settings) return 1;
   struct sigaction ignore = {.sa_handler = SIG_IGN};
   sigaction(SIGPIPE, &ignore, NULL);

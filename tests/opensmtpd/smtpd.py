@@ -14,7 +14,9 @@ USERS = {"opensmtpd": 7001, "opensmtpq": 7002}
 LIBEXEC = "/usr/libexec/opensmtpd"
 CONFIG = """table stsdom "mtasts:{settings}"
 table stsmx "mtasts:{settings}"
+filter "sts" proc-exec "{libexec}/filter-mtasts {held}"
 listen on 127.0.0.1 port 2525 hostname relay.test
+listen on 127.0.0.1 port 2526 hostname relay.test filter "sts"
 action "sts_enforce" relay helo relay.test tls domain <stsmx>
 action "default" relay helo relay.test
 match from any for domain <stsdom> action "sts_enforce"
@@ -88,7 +90,8 @@ class Smtpd:
     def __init__(self, folder, release, build):
         self.folder, self.release = folder, release
         shutil.copytree(f"{release}{LIBEXEC}", LIBEXEC, dirs_exist_ok=True)
-        shutil.copy(f"{build}/table-mtasts", LIBEXEC)
+        for program in ("table-mtasts", "filter-mtasts"):
+            shutil.copy(f"{build}/{program}", LIBEXEC)
         os.makedirs(f"{LIBEXEC}/lib", exist_ok=True)
         shutil.copy(f"{build}/lib/mtasts-net.so", f"{LIBEXEC}/lib")
         self.smtpctl = f"{folder}/smtpctl"  # must be setgid
@@ -96,19 +99,20 @@ class Smtpd:
         os.chown(self.smtpctl, 0, USERS["opensmtpq"])
         os.chmod(self.smtpctl, 0o2755)
         self.store = f"{folder}/store"
-        self.settings = f"{folder}/table.conf"
+        self.settings, self.held = f"{folder}/table.conf", f"{folder}/filter.conf"
         with open(f"{folder}/smtpd.conf", "w", encoding="ascii") as out:
-            out.write(CONFIG.format(settings=self.settings))
+            out.write(CONFIG.format(settings=self.settings, held=self.held, libexec=LIBEXEC))
 
-    def start(self, ca_file, more=""):
+    def start(self, ca_file):
         for path in ("/var/spool/smtpd", self.store):
             shutil.rmtree(path, ignore_errors=True)
             os.makedirs(path)
         os.chmod("/var/spool/smtpd", 0o711)
         os.chown(self.store, USERS["opensmtpd"], USERS["opensmtpd"])
-        with open(self.settings, "w", encoding="ascii") as out:
-            out.write(f"# of the test\nstore = {self.store}/mtasts.db\nnameservers = 127.0.0.1\nca_file = {ca_file}\n"
-                      f"log = stderr\nlog_level = info\n{more}")
+        for path, deadline_ms in ((self.settings, 3000), (self.held, 4000)):
+            with open(path, "w", encoding="ascii") as out:
+                out.write(f"# of the test\nstore = {self.store}/mtasts.db\nnameservers = 127.0.0.1\nca_file = {ca_file}\n"
+                          f"log = stderr\nlog_level = info\nmail_deadline_ms = {deadline_ms}\n")
         self.log_path = f"{self.folder}/smtpd.log"
         self.process = subprocess.Popen([f"{self.release}/usr/sbin/smtpd", "-d", "-f", f"{self.folder}/smtpd.conf"],
                                         stdin=subprocess.DEVNULL, stdout=open(self.log_path, "wb"), stderr=subprocess.STDOUT)
@@ -134,9 +138,9 @@ class Smtpd:
                 raise RuntimeError(f"waited in vain for {what}:\n{self.log()}")
             time.sleep(0.05)
 
-    def submit(self, to, only_ask=False):
-        """The reply to RCPT: its code. only_ask: no mail follows."""
-        with smtplib.SMTP("127.0.0.1", 2525, timeout=60) as client:
+    def submit(self, to, only_ask=False, port=2525):
+        """The reply to RCPT: its code. only_ask: no mail follows. Port 2526 has the filter."""
+        with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
             client.ehlo("client.test")
             client.mail("from@client.test")
             code, _ = client.rcpt(to)
