@@ -57,6 +57,7 @@ enum mts_err table_imsg_parse(struct mts_span bytes, struct table_request *reque
   struct head head;
   struct table_request found = {.op = TABLE_NOTHING};
   *used = 0;
+  *request = found;
   if (bytes.n < sizeof head) return MTS_OK;
   memcpy(&head, bytes.p, sizeof head);
   if (head.length < sizeof head || head.length > TABLE_IMSG_MAX) return MTS_ERR_ARGUMENT;

@@ -120,8 +120,10 @@ static void imsg_questions_are_taken_when_they_are_whole(void **s) {
   for (size_t part = 0; part < n; part++) {
     char *copy = exact_copy(mts_span(bytes, part));
     struct table_request request;
+    request.op = TABLE_CHECK;
     assert_int_equal(table_imsg_parse(mts_span(copy, part), &request, &used), MTS_OK);
     assert_int_equal(used, 0);
+    assert_int_equal(request.op, TABLE_NOTHING);
     free(copy);
   }
   struct table_request request;
