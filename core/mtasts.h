@@ -282,6 +282,10 @@ MTS_PUBLIC enum mts_err mts_new(const struct mts_settings *settings, struct mts 
 MTS_PUBLIC void mts_free(struct mts **m); /* cancels what is under way; safe in a forked child, where it only forgets */
 /* Runs what is ready, waiting at most max_wait_ms (-1: until something happens). false: nothing is under way. */
 MTS_PUBLIC bool mts_turn(struct mts *m, int max_wait_ms);
+/* Lends a loop, a libevent 2.1 struct event_base *, to a program that has one: the network lives on it instead of on a loop of its
+ * own, and goes on whenever the program runs it. Before the first lookup; the loop outlives the context. Functions that wait
+ * (mts_turn, mts_lookup) must then not be called from the loop's own callbacks. */
+MTS_PUBLIC void mts_lend_loop(struct mts *m, void *event_base);
 MTS_PUBLIC int64_t mts_now(const struct mts *m); /* the context's clock: Unix seconds */
 
 /* ---- lookups ---------------------------------------------------------------------------------------------------------------- */

@@ -89,6 +89,8 @@ void mts_lend_net(struct mts *m, struct mts_net *net) {
   m->clock = net->clock;
 }
 
+void mts_lend_loop(struct mts *m, void *event_base) { m->event_base = event_base; }
+
 enum mts_err context_net(struct mts *m) {
   if (m->net) return MTS_OK;
   static const enum mts_net_dnssec dnssec[] = {[DNSSEC_CHOICE_AUTO] = MTS_NET_DNSSEC_AUTO,
@@ -104,6 +106,7 @@ enum mts_err context_net(struct mts *m) {
       .https_port = (uint16_t)settings_number(s, SETTING_https_port),
       .https_proxy = settings_text(s, SETTING_https_proxy),
       .helo = settings_text(s, SETTING_helo),
+      .event_base = m->event_base,
       .log = m->log,
   };
   config.dnssec = dnssec[settings_choice(s, SETTING_dnssec)];

@@ -31,6 +31,7 @@ struct mts {
   int64_t store_retry_ms;  /* not before this time, after it could not be opened */
   struct mts_net *net;     /* NULL: not loaded yet */
   bool net_is_lent;
+  void *event_base; /* lent by the program, NULL: the world makes its own */
 
   /* Settings that hot paths read, as numbers. */
   bool background, strict, allow_private, has_store, defer_on_dns_failure;

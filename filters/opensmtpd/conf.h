@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC
+ * A file of settings: NAME = VALUE a line, comments from # at the beginning of a line. */
+#ifndef MTASTS_FILTERS_CONF_H
+#define MTASTS_FILTERS_CONF_H
+
+#include <stdio.h>
+
+#include "mtasts.h"
+
+#define CONF_LINE_MAX 4096
+#define CONF_WHY_SIZE 512
+
+/* Sets what the file says. On SETTING why names the line and what is wrong with it. */
+enum mts_err conf_read(FILE *file, const char *name, struct mts_settings *settings, char why[CONF_WHY_SIZE]);
+
+#endif

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: ISC
+"""One real smtpd in a mount namespace of ours, and mail hosts that take mail."""
+import os
+import re
+import shutil
+import smtplib
+import ssl
+import subprocess
+import time
+
+from servers import mailhosts, namespace
+
+USERS = {"opensmtpd": 7001, "opensmtpq": 7002}
+LIBEXEC = "/usr/libexec/opensmtpd"
+CONFIG = """table stsdom "mtasts:{settings}"
+table stsmx "mtasts:{settings}"
+filter "sts" proc-exec "{libexec}/filter-mtasts {held}"
+listen on 127.0.0.1 port 2525 hostname relay.test
+listen on 127.0.0.1 port 2526 hostname relay.test filter "sts"
+action "sts_enforce" relay helo relay.test tls domain <stsmx>
+action "default" relay helo relay.test
+match from any for domain <stsdom> action "sts_enforce"
+match from any for any action "default"
+"""
+
+
+class Receiver(mailhosts.MailHosts):
+    """Takes mail through TLS. Without a server name it shows the certificate of the host it is: smtpd 6.8 sends none."""
+
+    def secure(self, connection, behaviour, dialogue):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(f"{self.shown}/{dialogue['host']}.pem")
+
+        def note(_stream, name, _context):
+            dialogue["sni"] = name
+
+        context.sni_callback = note
+        stream = context.wrap_socket(connection, server_side=True)
+        dialogue["tls"] = stream.version()
+        in_data = False
+        for line in self.lines(stream):
+            verb = line.upper().split(" ")[0]
+            if in_data:
+                if line != ".":
+                    continue
+                in_data, reply = False, "250 2.0.0 taken"
+                dialogue["taken"] = True
+            elif verb == "DATA":
+                in_data, reply = True, "354 go on"
+            elif verb == "QUIT":
+                reply = "221 2.0.0 bye"
+            else:
+                dialogue["lines"].append(line)
+                reply = "250 2.0.0 fine"
+            stream.sendall(reply.encode() + b"\r\n")
+            if verb == "QUIT":
+                return
+
+
+def enter_as_root(protected):
+    """As namespace.enter, with all users of the system: smtpd changes between several. Needs root."""
+    clone_newuts = 0x04000000
+
+    def unshare():
+        flags = namespace.CLONE_NEWNET | namespace.CLONE_NEWNS | namespace.CLONE_NEWPID | clone_newuts
+        namespace.check(namespace.libc.unshare(flags), "unshare (network, mount, pid and host name namespace)")
+
+    namespace.unshare = unshare
+    return namespace.enter(protected)
+
+
+def cover(folder, world):
+    """The users, folders and certificates that smtpd has compiled in, for this namespace only."""
+    for name, text in (("passwd", "{0}:x:{1}:{1}::/nonexistent:/usr/sbin/nologin\n"), ("group", "{0}:x:{1}:\n")):
+        with open(f"/etc/{name}", encoding="utf-8") as source:
+            lines = [line for line in source if line.split(":")[0] not in USERS]
+        with open(f"{folder}/{name}", "w", encoding="utf-8") as out:
+            out.write("".join(lines) + "".join(text.format(user, number) for user, number in USERS.items()))
+        namespace.mount(f"{folder}/{name}", f"/etc/{name}", flags=namespace.MS_BIND)
+    for path in ("/var/spool", "/var/lib", "/usr/libexec", "/run"):
+        namespace.mount("tmpfs", path, "tmpfs", data="size=64m,mode=0755")
+    os.makedirs("/var/lib/opensmtpd/empty")
+    certs = f"{folder}/certs"
+    os.makedirs(certs)
+    shutil.copy(world.ca_file, f"{certs}/ca-certificates.crt")
+    namespace.mount(certs, "/etc/ssl/certs", flags=namespace.MS_BIND)
+
+
+class Smtpd:
+    def __init__(self, folder, release, build):
+        self.folder, self.release = folder, release
+        shutil.copytree(f"{release}{LIBEXEC}", LIBEXEC, dirs_exist_ok=True)
+        for program in ("table-mtasts", "filter-mtasts"):
+            shutil.copy(f"{build}/{program}", LIBEXEC)
+        os.makedirs(f"{LIBEXEC}/lib", exist_ok=True)
+        shutil.copy(f"{build}/lib/mtasts-net.so", f"{LIBEXEC}/lib")
+        self.smtpctl = f"{folder}/smtpctl"  # must be setgid
+        shutil.copy(f"{release}/usr/sbin/smtpctl", self.smtpctl)
+        os.chown(self.smtpctl, 0, USERS["opensmtpq"])
+        os.chmod(self.smtpctl, 0o2755)
+        self.store = f"{folder}/store"
+        self.settings, self.held = f"{folder}/table.conf", f"{folder}/filter.conf"
+        with open(f"{folder}/smtpd.conf", "w", encoding="ascii") as out:
+            out.write(CONFIG.format(settings=self.settings, held=self.held, libexec=LIBEXEC))
+
+    def start(self, ca_file):
+        for path in ("/var/spool/smtpd", self.store):
+            shutil.rmtree(path, ignore_errors=True)
+            os.makedirs(path)
+        os.chmod("/var/spool/smtpd", 0o711)
+        os.chown(self.store, USERS["opensmtpd"], USERS["opensmtpd"])
+        for path, deadline_ms in ((self.settings, 3000), (self.held, 4000)):
+            with open(path, "w", encoding="ascii") as out:
+                out.write(f"# of the test\nstore = {self.store}/mtasts.db\nnameservers = 127.0.0.1\nca_file = {ca_file}\n"
+                          f"log = stderr\nlog_level = info\nmail_deadline_ms = {deadline_ms}\n")
+        self.log_path = f"{self.folder}/smtpd.log"
+        self.process = subprocess.Popen([f"{self.release}/usr/sbin/smtpd", "-d", "-f", f"{self.folder}/smtpd.conf"],
+                                        stdin=subprocess.DEVNULL, stdout=open(self.log_path, "wb"), stderr=subprocess.STDOUT)
+        self.wait(lambda: self.banner(), "smtpd's greeting")
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as source:
+            return source.read()
+
+    def banner(self):
+        try:
+            with smtplib.SMTP("127.0.0.1", 2525, timeout=5):
+                return True
+        except (OSError, smtplib.SMTPException):
+            return False
+
+    def wait(self, test, what, seconds=30):
+        end = time.monotonic() + seconds
+        while not test():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"smtpd ended while the test waited for {what}:\n{self.log()}")
+            if time.monotonic() > end:
+                raise RuntimeError(f"waited in vain for {what}:\n{self.log()}")
+            time.sleep(0.05)
+
+    def submit(self, to, only_ask=False, port=2525):
+        """The reply to RCPT: its code. only_ask: no mail follows. Port 2526 has the filter."""
+        with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
+            client.ehlo("client.test")
+            client.mail("from@client.test")
+            code, _ = client.rcpt(to)
+            if code == 250 and not only_ask:
+                client.data("Subject: hello\r\n\r\nhello\r\n")
+            return code
+
+    def results(self, to):
+        """What smtpd's log says of this recipient, attempt by attempt: (result, relay, text)."""
+        return [m.groups() for m in re.finditer(
+            rf'mta delivery .*to=<{re.escape(to)}> .*relay="([^"]*)".*result="([^"]*)" stat="([^"]*)"', self.log())]
+
+    def attempt(self, to, number=1):
+        """(relay, result, text) of the attempt with this number."""
+        self.wait(lambda: len(self.results(to)) >= number, f"attempt {number} to deliver to {to}", 60)
+        return self.results(to)[number - 1]
+
+    def schedule(self):
+        done = subprocess.run([self.smtpctl, "schedule", "all"], capture_output=True, text=True, timeout=20)
+        if done.returncode != 0:
+            raise RuntimeError(f"smtpctl schedule all: {done.stdout}{done.stderr}")
+
+    def accepts(self, text):
+        path = f"{self.folder}/example.conf"
+        with open(path, "w", encoding="ascii") as out:
+            out.write(text)
+        done = subprocess.run([f"{self.release}/usr/sbin/smtpd", "-n", "-f", path], capture_output=True, text=True, timeout=20)
+        if done.returncode != 0:
+            raise AssertionError(f"smtpd -n: {done.stdout}{done.stderr}")
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
