@@ -44,6 +44,7 @@ struct flight {
 
 static void ask_record(struct flight *flight);
 static void take_lease(void *arg);
+static void wait_for_lease(struct flight *flight);
 
 static int64_t mono(const struct flight *flight) { return mts_clock_mono_ms(&flight->m->clock); }
 static int64_t now(const struct flight *flight) { return mts_clock_now_s(&flight->m->clock); }
@@ -222,7 +223,17 @@ static void got_addresses(void *arg, struct addresses *addresses) {
   fetch(flight, addresses->list, count);
 }
 
+/* A process that stood still may have lost its lease: then another asks by now, and a second GET would be one too many. */
+static bool still_ours(struct flight *flight) {
+  flight->leased = cache_lease(flight->m, flight->entry.domain, flight->owner, LEASE_MS);
+  return flight->leased;
+}
+
 static void get_policy(struct flight *flight) {
+  if (!still_ours(flight)) {
+    wait_for_lease(flight);
+    return;
+  }
   if ((size_t)snprintf(flight->policy_host, sizeof flight->policy_host, "mta-sts.%s", flight->entry.domain) >=
       sizeof flight->policy_host) {
     fetch_failed(flight, MTS_ERR_HTTPS_ADDRESS, "the policy host's name would be too long");
@@ -314,6 +325,7 @@ static void got_record(void *arg, const struct mts_dns_answer *answer) {
 }
 
 static void ask_record(struct flight *flight) {
+  flight->has_record = false;
   char name[MTS_NAME_SIZE];
   if ((size_t)snprintf(name, sizeof name, "_mta-sts.%s", flight->entry.domain) >= sizeof name) {
     no_record(flight, MTS_ERR_RECORD_NONE, LIFE_ABSENT_MOST_S, "the name of the record would be too long");
@@ -334,6 +346,7 @@ static void renew_lease(void *arg) {
 }
 
 static void wait_for_lease(struct flight *flight) {
+  context_cancel(flight->m, &flight->renewal);
   if (!flight->queued) {
     flight->queued = true;
     flight->queued_since_s = now(flight);

@@ -307,6 +307,33 @@ static void the_lease_is_renewed_while_a_fetch_takes_long_and_given_back_after(v
   told_close(&told);
 }
 
+/* Stopped, swapped out, or busy elsewhere: its lease ran out between the TXT answer and the GET. */
+static void a_process_that_stood_still_makes_no_second_get(void **state) {
+  (void)state;
+  struct told told;
+  struct mts *other = NULL;
+  unsigned done = 0;
+  open_both(&told, &other);
+  struct mts_span record = mts_span_of("v=STSv1; id=1");
+  assert_int_equal(mts_fake_dns(told.fake, "_mta-sts.a.test", MTS_RR_TXT, MTS_OK, &record, 1, 300, MTS_DNSSEC_INSECURE, 300),
+                   MTS_OK);
+  struct mts_lookup *lookup = NULL;
+  assert_int_equal(mts_lookup_start(told.m, "a.test", NULL, count_done, &done, &lookup), MTS_OK);
+  mts_turn(told.m, 0);
+  pass_s(&told, 6);
+  assert_true(cache_lease(other, "a.test", "a rival", 5000));
+  while (txt_count(&told) == 0 || mts_now(told.m) < START_MS / 1000 + 7) assert_true(mts_turn(told.m, -1));
+  assert_int_equal(done, 0);
+  assert_int_equal(get_count(&told), 0);
+  rival_fetches(&told, other, "2");
+  cache_unlease(other, "a.test", "a rival");
+  while (done == 0) assert_true(mts_turn(told.m, -1));
+  assert_int_equal(get_count(&told), 0);
+  expect_mode(told.m, MTS_MODE_ENFORCE, "2");
+  mts_free(&other);
+  told_close(&told);
+}
+
 static void what_another_process_flushed_is_forgotten_here_within_seconds(void **state) {
   (void)state;
   struct told told;
@@ -384,6 +411,7 @@ int main(void) {
       WITH_FOLDER(what_a_wrong_clock_planned_far_ahead_is_refreshed_now),
       WITH_FOLDER(the_back_off_of_a_reader_survives_what_others_write),
       WITH_FOLDER(the_lease_is_renewed_while_a_fetch_takes_long_and_given_back_after),
+      WITH_FOLDER(a_process_that_stood_still_makes_no_second_get),
       WITH_FOLDER(what_another_process_flushed_is_forgotten_here_within_seconds),
       WITH_FOLDER(what_another_process_learned_a_moment_ago_is_not_asked_again),
       WITH_FOLDER(check_always_asks_though_the_store_has_an_answer),
