@@ -175,11 +175,21 @@ verb_demo() {
 }
 
 verb_install() {
+  local owner
   need build
-  configure "$build" -DCMAKE_INSTALL_PREFIX="${PREFIX:-/usr/local}"
-  compile "$build"
+  [[ -d $build ]] || { mkdir -p "$build" && chown --reference="$root" "$build" 2>/dev/null; } || true
+  owner=$(stat -c %U "$build")
+  export PREFIX=${PREFIX:-/usr/local}
+  # "sudo ./build.sh install" leaves no file of root's in somebody's build/, where it would stop the next build.
+  if [[ $(id -u) -eq 0 && $owner != root && $owner != UNKNOWN ]] && have runuser; then
+    runuser -u "$owner" -- "$root/build.sh" build
+  else
+    configure "$build" -DCMAKE_INSTALL_PREFIX="$PREFIX"
+    compile "$build"
+  fi
   # Folders that are made on the way are readable by all, too: root's umask may be 077, and the mail server must find us.
   (umask 022 && cmake --install "$build" >&2)
+  chown --reference="$build" "$build/install_manifest.txt" 2>/dev/null || true
   # The linker's cache must learn of the library, but only where it was really installed.
   if [[ -z ${DESTDIR:-} && $(id -u) -eq 0 ]] && have ldconfig; then ldconfig; fi
 }
