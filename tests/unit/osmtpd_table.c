@@ -63,6 +63,9 @@ static void text_that_cannot_be_answered_is_refused(void **s) {
       "table|0.1|1|a|dance|domain|id|key",
       "table|0.1|1|a|update|",
       "table|0.1|1|a|check|domain|0123456789012345678901234567890123456789012345678901234567890123456789|k",
+      "table|0.1|1|a|check|domain|a\nb|k",
+      "table|0.1|1|a|update|\r",
+      "table|0.1|1|a|update|\xc3\xa4",
       "\xff\xfe|x"};
   for (size_t i = 0; i < COUNT(bad); i++) refused(bad[i]);
 }
