@@ -279,7 +279,9 @@ MTS_PUBLIC bool mts_settings_describe(size_t index, const char **name, const cha
 struct mts;
 /* The settings are copied. Nothing is opened before it is needed; a store that cannot be opened is logged, not an error. */
 MTS_PUBLIC enum mts_err mts_new(const struct mts_settings *settings, struct mts **m);
-MTS_PUBLIC void mts_free(struct mts **m); /* cancels what is under way; safe in a forked child, where it only forgets */
+/* Cancels what is under way. In a forked child the context forgets what the parent has under way with its first use there: handles of
+ * lookups and probes from before the fork are dead in the child, and their callbacks come in the parent alone. */
+MTS_PUBLIC void mts_free(struct mts **m);
 /* Runs what is ready, waiting at most max_wait_ms (-1: until something happens). false: nothing is under way. */
 MTS_PUBLIC bool mts_turn(struct mts *m, int max_wait_ms);
 /* Lends a loop, a libevent 2.1 struct event_base *, to a program that has one: the network lives on it instead of on a loop of its
@@ -423,7 +425,8 @@ struct mts_opinion {
 };
 enum mts_hook_result { MTS_HOOK_NO_OPINION, MTS_HOOK_OPINION, MTS_HOOK_WAITS };
 
-/* so_far is lent. MTS_HOOK_WAITS: the rule yielded; mts_lookup_resume must follow (unless the lookup is cancelled). */
+/* so_far is lent. The hook may start other lookups; it must not cancel its own, nor free the context. MTS_HOOK_WAITS: the rule
+ * yielded; mts_lookup_resume must follow (unless the lookup is cancelled). */
 typedef enum mts_hook_result (*mts_hook_fn)(void *arg, enum mts_hook hook, struct mts_lookup *lookup,
                                             const struct mts_answer *so_far, struct mts_opinion *opinion);
 /* A refresh that keeps failing (RFC 8461 10.2): domain, the cached policy's end, since when, the last failure. */
