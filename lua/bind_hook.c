@@ -28,6 +28,7 @@ static int make_rule(lua_State *L) {
   struct task *task = task_new(L, question->env, 2);
   task->rule_of = question->op;
   task->in_rule = true;
+  budget_begin(task);
   question->op->rule = task;
   return 0;
 }

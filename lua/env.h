@@ -71,6 +71,8 @@ struct task {
   bool queued, started, waits, ok;
   bool in_rule; /* a rule's, or started by one: its lookups ask no rules, or they would never end */
   struct op *rule_of;
+  unsigned spent; /* of its budget */
+  int began_kb;   /* memory in use when it was first looked at; 0: not yet */
 };
 
 /* Functions with a lua_State may raise errors (longjmp) unless said otherwise. */
@@ -99,6 +101,9 @@ void env_drive(lua_State *L, struct env *env);
 /* The function and its n arguments on top of the stack become a task, left in their place. */
 struct task *task_new(lua_State *L, struct env *env, int n);
 void wait_open(lua_State *L);
+
+/* budget.c: for a rule's task; coroutines that the rule makes inherit it */
+void budget_begin(struct task *task);
 
 /* values */
 void push_error(lua_State *L, enum mts_err err, const char *subject, const char *detail); /* the table */

@@ -77,6 +77,23 @@ static void fill_standard_files(void) {
   if (fd > STDERR_FILENO) close(fd);
 }
 
+/* Beyond this a script gets "not enough memory" instead of the machine getting into trouble. */
+#define MEMORY_MOST ((size_t)512 << 20)
+
+static void *limited(void *arg, void *p, size_t old_n, size_t n) {
+  size_t *used = arg;
+  if (!p) old_n = 0; /* it tells the kind of the new object then */
+  if (n == 0) {
+    free(p);
+    *used -= old_n;
+    return NULL;
+  }
+  if (n > old_n && n - old_n > MEMORY_MOST - *used) return NULL;
+  void *moved = realloc(p, n);
+  if (moved) *used = *used - old_n + n;
+  return moved;
+}
+
 int main(int argc, char **argv) {
   fill_standard_files();
   /* A reader of our output that goes away ends us quietly, as other programs end. */
@@ -87,6 +104,8 @@ int main(int argc, char **argv) {
     fputs("mtasts: out of memory\n", stderr);
     return EXIT_INTERNAL;
   }
+  size_t used = (size_t)lua_gc(L, LUA_GCCOUNT) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB);
+  lua_setallocf(L, limited, &used);
   lua_pushcfunction(L, trace);
   lua_pushcfunction(L, run);
   lua_pushinteger(L, argc);

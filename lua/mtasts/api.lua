@@ -128,7 +128,8 @@ fn {
 fn {
   name = 'on', signature = "on('policy' | 'verdict' | 'alarm', fn)",
   text = 'Adds a rule. Rules are asked in the order they were added and the first opinion wins; none can be taken back. '
-    .. 'A rule that fails is logged with a traceback and counts as no opinion.',
+    .. 'A rule that fails, runs more than 50 million instructions or takes more than 64 MB of memory in one call is logged with a '
+    .. 'traceback and counts as no opinion.',
   args = { { 'kind', 'string', 'see hooks' }, { 'fn', 'function', 'see hooks' } },
   results = 'nothing',
   errors = 'raises: an unknown kind (the nearest known one is named), no function',
