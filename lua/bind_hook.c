@@ -59,6 +59,20 @@ static enum mts_hook_result ask(void *arg, enum mts_hook hook, struct mts_lookup
   return call_protected(env, make_rule, &question, so_far->domain) ? MTS_HOOK_WAITS : MTS_HOOK_NO_OPINION;
 }
 
+/* One line for the log, its traceback included. */
+static void complain(const struct op *op, const char *text) {
+  char line[1000];
+  size_t n = 0;
+  for (; *text && n < sizeof line - 1; text++) {
+    if (*text == '\n')
+      line[n++] = '|';
+    else
+      line[n++] = *text == '\t' ? ' ' : *text;
+  }
+  line[n] = 0;
+  env_log(op->env, MTS_LOG_ERROR, op->subject, line);
+}
+
 /* Results of a rule: nothing, or mode, reason, until. */
 static void rule_done(struct task *task) {
   struct op *op = task->rule_of;
@@ -68,7 +82,7 @@ static void rule_done(struct task *task) {
   task->rule_of = NULL;
   op->rule = NULL;
   if (!task->ok) {
-    env_log(op->env, MTS_LOG_ERROR, op->subject, lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1) : "a rule failed");
+    complain(op, lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1) : "a rule failed");
   } else if (lua_gettop(co) >= 3 && lua_type(co, 1) == LUA_TSTRING && lua_type(co, 2) == LUA_TSTRING) {
     has = mts_mode_from_name(lua_tostring(co, 1), &opinion.mode);
     copy_text(opinion.reason, sizeof opinion.reason, lua_tostring(co, 2));

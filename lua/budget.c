@@ -8,7 +8,7 @@
 
 /* From now on every instruction fails, so that a pcall of the rule's own cannot go on either. */
 static void stop(lua_State *L, struct task *task, const char *why) {
-  task->spent = MOST_STEPS;
+  task->stopped = why;
   lua_Hook hook = lua_gethook(L);
   lua_sethook(L, hook, LUA_MASKCOUNT, 1);
   luaL_error(L, "a rule was stopped: %s", why);
@@ -18,6 +18,7 @@ static void look(lua_State *L, lua_Debug *unused) {
   (void)unused;
   struct task *task = env_get(L)->current;
   if (!task || !task->in_rule) return;
+  if (task->stopped) stop(L, task, task->stopped);
   if (++task->spent > MOST_STEPS) stop(L, task, "it ran more than 50 million instructions");
   int now_kb = lua_gc(L, LUA_GCCOUNT);
   if (!task->began_kb) task->began_kb = now_kb;

@@ -71,8 +71,9 @@ struct task {
   bool queued, started, waits, ok;
   bool in_rule; /* a rule's, or started by one: its lookups ask no rules, or they would never end */
   struct op *rule_of;
-  unsigned spent; /* of its budget */
-  int began_kb;   /* memory in use when it was first looked at; 0: not yet */
+  unsigned spent;      /* of its budget */
+  const char *stopped; /* why it was stopped; NULL: it was not */
+  int began_kb;        /* memory in use when it was first looked at; 0: not yet */
 };
 
 /* Functions with a lua_State may raise errors (longjmp) unless said otherwise. */
