@@ -55,7 +55,7 @@ struct mts_span {
   X(DNS_NETWORK, "dns-network", 1, NULL, "no name server can be reached")                                                          \
   /* the TXT record _mta-sts */                                                                                                    \
   X(RECORD_NONE, "record-none", 0, NULL, "no MTA-STS record")                                                                      \
-  X(RECORD_SEVERAL, "record-several", 0, NULL, "several MTA-STS records, exactly one must remain (RFC 8461 3.1)")                  \
+  X(RECORD_SEVERAL, "record-several", 0, NULL, "several records of this kind, exactly one must remain (RFC 8461 3.1, RFC 8460 3)")                  \
   X(RECORD_SYNTAX, "record-syntax", 0, NULL, "the MTA-STS record does not fit its syntax (RFC 8461 3.1)")                          \
   /* fetching the policy */                                                                                                        \
   X(HTTPS_HELD, "https-held", 1, "sts-policy-fetch-error", "the last fetch of this policy id failed; the next waits (RFC 8461 3.3)") \
