@@ -6,28 +6,7 @@
 
 #include "resolve/cache.h"
 #include "store/internal.h"
-#include "told_world.h"
-
-static char folder[64], store_path[96];
-
-static int make_folder(void **state) {
-  (void)state;
-  snprintf(folder, sizeof folder, "/tmp/mtasts-test-XXXXXX");
-  if (!mkdtemp(folder)) return -1;
-  snprintf(store_path, sizeof store_path, "%s/mtasts.db", folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  static const char *const endings[] = {"", "-wal", "-shm"};
-  for (size_t i = 0; i < 3; i++) {
-    char path[128];
-    snprintf(path, sizeof path, "%s%s", store_path, endings[i]);
-    unlink(path);
-  }
-  return rmdir(folder);
-}
+#include "store_folder.h"
 
 static struct mts *open_rival(struct told *told) { return told_context(told, (const char *[]){"store", store_path, NULL}); }
 static void open_both(struct told *told, struct mts **other) {
@@ -396,8 +375,6 @@ static void two_contexts_of_one_process_that_start_together_ask_once(void **stat
   mts_free(&other);
   told_close(&told);
 }
-
-#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void) {
   const struct CMUnitTest tests[] = {

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "resolve/cache.h"
-#include "told_world.h"
+#include "store_folder.h"
 
 struct heard {
   unsigned lines, errors, warnings;
@@ -24,27 +24,6 @@ static void hear(void *arg, enum mts_log_level level, const char *line) {
     heard->warnings++;
     snprintf(heard->last_warning, sizeof heard->last_warning, "%s", line);
   }
-}
-
-static char folder[64], store_path[96];
-
-static int make_folder(void **state) {
-  (void)state;
-  snprintf(folder, sizeof folder, "/tmp/mtasts-test-XXXXXX");
-  if (!mkdtemp(folder)) return -1;
-  snprintf(store_path, sizeof store_path, "%s/mtasts.db", folder);
-  return 0;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  static const char *const endings[] = {"", "-wal", "-shm"};
-  for (size_t i = 0; i < 3; i++) {
-    char path[128];
-    snprintf(path, sizeof path, "%s%s", store_path, endings[i]);
-    unlink(path);
-  }
-  return rmdir(folder);
 }
 
 static void open_with_store(struct told *told, struct heard *heard, const char *path) {
@@ -322,8 +301,6 @@ static void a_forked_child_starts_afresh_and_leaves_the_parents_lookups_alone(vo
   assert_int_equal(get_count(&told), 1);
   told_close(&told);
 }
-
-#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
