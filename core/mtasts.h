@@ -257,6 +257,9 @@ MTS_PUBLIC void mts_tlsrpt_free(struct mts_tlsrpt **tlsrpt);
   X(refresh_s, number, "86400", "fetch a cached policy anew after this time, even if its id did not change")                       \
   X(retry_s, number, "300", "no new fetch of the same policy id within this time of a failed one; grows up to a day")              \
   X(background, bool, "no", "check and refresh cached policies while the program runs; for long-lived programs")                    \
+  X(rules, text, "", "file with rules in Lua; empty: none")                                                                        \
+  X(record, text, "", "file to which filter-mtasts appends what smtpd says, for mtasts replay; empty: none")                       \
+  X(count_sessions, bool, "yes", "filter-mtasts counts in the store how TLS with mail hosts went, for TLS reporting (RFC 8460)")   \
   X(memory_entries, number, "20000", "domains kept in memory by a long-lived program")                                             \
   X(memory_s, number, "10", "how long memory is believed before the store is asked again")                                         \
   X(log, choice, "stderr", "stderr, syslog, json (lines on stderr) or none")                                                       \
