@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: ISC */
+#include "replay.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "engine.h"
+#include "setup.h"
+
+#define LOOK_AHEAD 10000 /* lines in which the recorded answer to a request must stand */
+#define SHOWN_SIZE 1024
+
+struct replay {
+  struct event_base *base;
+  struct mts_log *log;
+  struct engine *engine;
+  struct mts_buf text;
+  size_t at; /* where the line after the one being replayed begins */
+  struct mts_span line;
+  bool answered;
+};
+
+static bool next_line(const struct mts_buf *text, size_t *at, struct mts_span *line) {
+  if (*at >= text->n) return false;
+  const char *from = text->p + *at, *lf = memchr(from, '\n', text->n - *at);
+  *line = mts_span(from, lf ? (size_t)(lf - from) : text->n - *at);
+  *at += line->n + 1;
+  if (line->n && line->p[line->n - 1] == '\r') line->n--;
+  return true;
+}
+
+static bool is_answer(struct mts_span line) { return mts_span_begins(line, "filter-result|"); }
+
+static bool same(struct mts_span a, struct mts_span b) { return a.n == b.n && memcmp(a.p, b.p, a.n) == 0; }
+
+/* What the log says that this request was answered then; empty: nothing. */
+static struct mts_span recorded(const struct replay *replay, const struct filter_line *request) {
+  size_t at = replay->at;
+  struct mts_span line;
+  for (size_t i = 0; i < LOOK_AHEAD && next_line(&replay->text, &at, &line); i++) {
+    struct mts_span rest = line, word, first, second;
+    if (!is_answer(line) || !filter_field(&rest, &word) || !filter_field(&rest, &first) || !filter_field(&rest, &second)) continue;
+    bool straight = same(first, request->session) && same(second, request->token);
+    bool swapped = same(second, request->session) && same(first, request->token); /* protocols before 0.5 */
+    if (straight || swapped) return rest;
+  }
+  return mts_span(NULL, 0);
+}
+
+/* VERSION|TIME|… */
+static struct mts_span time_of(struct mts_span line) {
+  struct mts_span rest = line, field = {0};
+  for (int i = 0; i < 3; i++) filter_field(&rest, &field);
+  return field;
+}
+
+static void show(struct mts_span text, char end) {
+  char clean[SHOWN_SIZE];
+  mts_text_clean(clean, sizeof clean, text); /* no tab stays one */
+  printf("%s%c", clean, end);
+}
+
+static void say(void *arg, struct mts_span lines) {
+  (void)arg;
+  (void)lines;
+}
+
+static void told(void *arg, const struct filter_line *request, enum filter_decision decision, const char *text,
+                 const struct request_story *story) {
+  static const char *const words[] = {
+      [FILTER_PROCEED] = "proceed", [FILTER_JUNK] = "junk", [FILTER_REJECT] = "reject", [FILTER_DISCONNECT] = "disconnect"};
+  struct replay *replay = arg;
+  struct filter_line whole;
+  replay->answered = true;
+  bool parsed = filter_line_parse(replay->line, &whole); /* what an answer that had to wait has no more */
+  show(time_of(replay->line), '\t');
+  show(request->session, '\t');
+  show(mts_span_of(filter_phase_name(request->phase)), '\t');
+  show(parsed ? whole.rest : mts_span(NULL, 0), '\t');
+  printf("%s\t", words[decision]);
+  show(mts_span_of(text), '\t');
+  printf("%d\t%s\t", story->hook, story->overdue ? "overdue" : story->hook_failed ? "failed" : "");
+  show(mts_span_of(story->looked_up), '\t');
+  printf("%s\t%lld\t", story->looked_up ? mts_action_name(story->action) : "", (long long)story->ms);
+  show(recorded(replay, request), '\n');
+  fflush(stdout);
+}
+
+static void run(struct replay *replay) {
+  while (next_line(&replay->text, &replay->at, &replay->line)) {
+    struct filter_line parsed;
+    if (is_answer(replay->line) || !replay->line.n) continue;
+    bool asks = filter_line_parse(replay->line, &parsed) && parsed.kind == FILTER_REQUEST;
+    replay->answered = !asks;
+    engine_line(replay->engine, replay->line);
+    while (!replay->answered) {
+      if (!engine_step(replay->engine)) event_base_loop(replay->base, EVLOOP_ONCE);
+    }
+  }
+}
+
+static bool read_all(const char *path, struct mts_buf *text) {
+  char chunk[65536];
+  size_t n;
+  FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+  if (!file) {
+    fprintf(stderr, "filter-mtasts: %s: cannot be opened: %s\n", path, strerror(errno));
+    return false;
+  }
+  enum mts_err err = MTS_OK;
+  while (!err && (n = fread(chunk, 1, sizeof chunk, file)) > 0) err = mts_buf_add(text, chunk, n);
+  if (ferror(file)) fprintf(stderr, "filter-mtasts: %s: cannot be read: %s\n", path, strerror(errno));
+  if (err) fprintf(stderr, "filter-mtasts: %s: too large\n", path);
+  bool well = !err && !ferror(file);
+  if (file != stdin) fclose(file);
+  return well;
+}
+
+int replay(const char *log, const struct mts_settings *settings) {
+  struct replay replay = {.text = {.limit = REPLAY_MOST}};
+  char why[RULES_WHY_SIZE] = "out of memory";
+  bool well = read_all(log, &replay.text);
+  if (well) {
+    replay.base = event_base_new();
+    well = replay.base && setup_log(settings, &replay.log) == MTS_OK;
+    const struct engine_config config = {
+        .settings = settings, .base = replay.base, .log = replay.log, .say = say, .told = told, .arg = &replay};
+    well = well && engine_new(&config, why, &replay.engine) == MTS_OK;
+    if (!well) fprintf(stderr, "filter-mtasts: %s\n", why);
+  }
+  if (well) run(&replay);
+  engine_free(&replay.engine);
+  if (replay.base) event_base_free(replay.base);
+  mts_log_free(&replay.log);
+  mts_buf_free(&replay.text);
+  return well && fflush(stdout) == 0 ? 0 : 1;
+}
