@@ -18,7 +18,9 @@
 #include "base/log.h"
 #include "engine.h"
 #include "input.h"
+#include "recording.h"
 #include "replay.h"
+#include "resolve/settings.h"
 #include "setup.h"
 
 #define OUT_MAX (1024 * 1024) /* answers that smtpd has not read yet */
@@ -29,6 +31,7 @@ struct filter {
   struct event_base *base;
   struct event *readable, *writable;
   struct engine *engine;
+  struct recording *recording; /* NULL: none */
   int in, out_fd;
   struct input input;
   struct mts_buf out;
@@ -59,6 +62,7 @@ static void flush(struct filter *filter) {
 /* The room for what was sent already is used again before the limit counts. */
 static void say(void *arg, struct mts_span lines) {
   struct filter *filter = arg;
+  recording_add(filter->recording, lines);
   if (filter->sent > 0 && filter->out.n + lines.n > filter->out.limit) {
     memmove(filter->out.p, filter->out.p + filter->sent, filter->out.n - filter->sent);
     filter->out.n -= filter->sent;
@@ -74,7 +78,10 @@ static void say(void *arg, struct mts_span lines) {
 static void take_lines(struct filter *filter) {
   struct mts_span line;
   bool cut;
-  while (filter->out.n - filter->sent < OUT_PAUSE && input_line(&filter->input, &line, &cut)) engine_line(filter->engine, line);
+  while (filter->out.n - filter->sent < OUT_PAUSE && input_line(&filter->input, &line, &cut)) {
+    recording_add(filter->recording, line);
+    engine_line(filter->engine, line);
+  }
   if (filter->out.n - filter->sent >= OUT_PAUSE)
     event_del(filter->readable); /* until smtpd has read what it was told */
   else
@@ -120,6 +127,7 @@ static bool start(struct filter *filter, const struct mts_settings *settings, ch
   const struct engine_config config = {
       .settings = settings, .base = filter->base, .log = filter->log, .say = say, .arg = filter};
   if (engine_new(&config, why, &filter->engine)) return false;
+  recording_new(settings_text(settings, SETTING_record), filter->log, &filter->recording);
   int flags = fcntl(filter->out_fd, F_GETFL);
   if (flags < 0 || fcntl(filter->out_fd, F_SETFL, flags | O_NONBLOCK) < 0) return false;
   filter->readable = event_new(filter->base, filter->in, EV_READ | EV_PERSIST, can_read, filter);
@@ -129,6 +137,7 @@ static bool start(struct filter *filter, const struct mts_settings *settings, ch
 
 static void stop(struct filter *filter) {
   engine_free(&filter->engine);
+  recording_free(&filter->recording);
   if (filter->readable) event_free(filter->readable);
   if (filter->writable) event_free(filter->writable);
   if (filter->base) event_base_free(filter->base);

@@ -19,6 +19,7 @@ struct replay {
   struct event_base *base;
   struct mts_log *log;
   struct engine *engine;
+  FILE *out;
   struct mts_buf text;
   size_t at; /* where the line after the one being replayed begins */
   struct mts_span line;
@@ -59,10 +60,10 @@ static struct mts_span time_of(struct mts_span line) {
   return field;
 }
 
-static void show(struct mts_span text, char end) {
+static void show(const struct replay *replay, struct mts_span text, char end) {
   char clean[SHOWN_SIZE];
   mts_text_clean(clean, sizeof clean, text); /* no tab stays one */
-  printf("%s%c", clean, end);
+  fprintf(replay->out, "%s%c", clean, end);
 }
 
 static void say(void *arg, struct mts_span lines) {
@@ -78,17 +79,17 @@ static void told(void *arg, const struct filter_line *request, enum filter_decis
   struct filter_line whole;
   replay->answered = true;
   bool parsed = filter_line_parse(replay->line, &whole); /* what an answer that had to wait has no more */
-  show(time_of(replay->line), '\t');
-  show(request->session, '\t');
-  show(mts_span_of(filter_phase_name(request->phase)), '\t');
-  show(parsed ? whole.rest : mts_span(NULL, 0), '\t');
-  printf("%s\t", words[decision]);
-  show(mts_span_of(text), '\t');
-  printf("%d\t%s\t", story->hook, story->overdue ? "overdue" : story->hook_failed ? "failed" : "");
-  show(mts_span_of(story->looked_up), '\t');
-  printf("%s\t%lld\t", story->looked_up ? mts_action_name(story->action) : "", (long long)story->ms);
-  show(recorded(replay, request), '\n');
-  fflush(stdout);
+  show(replay, time_of(replay->line), '\t');
+  show(replay, request->session, '\t');
+  show(replay, mts_span_of(filter_phase_name(request->phase)), '\t');
+  show(replay, parsed ? whole.rest : mts_span(NULL, 0), '\t');
+  fprintf(replay->out, "%s\t", words[decision]);
+  show(replay, mts_span_of(text), '\t');
+  fprintf(replay->out, "%d\t%s\t", story->hook, story->overdue ? "overdue" : story->hook_failed ? "failed" : "");
+  show(replay, mts_span_of(story->looked_up), '\t');
+  fprintf(replay->out, "%s\t%lld\t", story->looked_up ? mts_action_name(story->action) : "", (long long)story->ms);
+  show(replay, recorded(replay, request), '\n');
+  fflush(replay->out);
 }
 
 static void run(struct replay *replay) {
@@ -104,10 +105,10 @@ static void run(struct replay *replay) {
   }
 }
 
-static bool read_all(const char *path, struct mts_buf *text) {
+static bool read_all(const char *path, int in, struct mts_buf *text) {
   char chunk[65536];
   size_t n;
-  FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+  FILE *file = strcmp(path, "-") == 0 ? fdopen(in, "r") : fopen(path, "re");
   if (!file) {
     fprintf(stderr, "filter-mtasts: %s: cannot be opened: %s\n", path, strerror(errno));
     return false;
@@ -117,26 +118,38 @@ static bool read_all(const char *path, struct mts_buf *text) {
   if (ferror(file)) fprintf(stderr, "filter-mtasts: %s: cannot be read: %s\n", path, strerror(errno));
   if (err) fprintf(stderr, "filter-mtasts: %s: too large\n", path);
   bool well = !err && !ferror(file);
-  if (file != stdin) fclose(file);
+  fclose(file);
+  return well;
+}
+
+/* Prints to out what is said of each request; what rules print goes to stderr. */
+static bool play(struct replay *replay, const char *log, int in, int out, const struct mts_settings *settings) {
+  char why[RULES_WHY_SIZE] = "out of memory";
+  replay->out = fdopen(out, "w");
+  if (!read_all(log, in, &replay->text)) return false;
+  replay->base = event_base_new();
+  bool well = replay->out && replay->base && setup_log(settings, &replay->log) == MTS_OK;
+  const struct engine_config config = {
+      .settings = settings, .base = replay->base, .log = replay->log, .say = say, .told = told, .arg = replay};
+  well = well && engine_new(&config, why, &replay->engine) == MTS_OK;
+  if (well)
+    run(replay);
+  else
+    fprintf(stderr, "filter-mtasts: %s\n", why);
   return well;
 }
 
 int replay(const char *log, const struct mts_settings *settings) {
   struct replay replay = {.text = {.limit = REPLAY_MOST}};
-  char why[RULES_WHY_SIZE] = "out of memory";
-  bool well = read_all(log, &replay.text);
-  if (well) {
-    replay.base = event_base_new();
-    well = replay.base && setup_log(settings, &replay.log) == MTS_OK;
-    const struct engine_config config = {
-        .settings = settings, .base = replay.base, .log = replay.log, .say = say, .told = told, .arg = &replay};
-    well = well && engine_new(&config, why, &replay.engine) == MTS_OK;
-    if (!well) fprintf(stderr, "filter-mtasts: %s\n", why);
-  }
-  if (well) run(&replay);
+  int in, out;
+  bool well = setup_channels(&in, &out) && play(&replay, log, in, out, settings);
   engine_free(&replay.engine);
   if (replay.base) event_base_free(replay.base);
   mts_log_free(&replay.log);
   mts_buf_free(&replay.text);
-  return well && fflush(stdout) == 0 ? 0 : 1;
+  if (replay.out && fclose(replay.out) != 0) {
+    fprintf(stderr, "filter-mtasts: the output cannot be written: %s\n", strerror(errno));
+    well = false;
+  }
+  return well ? 0 : 1;
 }
