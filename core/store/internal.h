@@ -93,6 +93,20 @@ enum mts_err store_write(struct mts_store *store, enum mts_err (*work)(struct mt
                          const char *doing);
 void store_bind_text(sqlite3_stmt *statement, int column, const char *text);
 
+/* ---- column.c ---- */
+
+/* The sum that guards a row: over what is fed to it, from STORE_SUM_START on. */
+#define STORE_SUM_START UINT64_C(14695981039346656037)
+uint64_t store_sum_number(uint64_t sum, int64_t number);
+uint64_t store_sum_text(uint64_t sum, struct mts_span text);
+/* A column as printable ASCII of at most max bytes, ended by a NUL that does not count and lent until the next step; lines: or line feed.
+ * false: it is something else. */
+bool store_text_at(sqlite3_stmt *statement, int column, size_t max, struct mts_span *text);
+bool store_lines_at(sqlite3_stmt *statement, int column, size_t max, struct mts_span *text);
+bool store_number_at(sqlite3_stmt *statement, int column, int64_t *number);
+/* Says that a row of this table does not count. domain may be NULL. */
+void store_row_report(struct mts_store *store, const char *domain, const char *what);
+
 /* ---- row.c ---- */
 
 /* The columns of STORE_SQL_GET and STORE_SQL_EACH -> entry (cleared before). STORE_NONE: nothing usable in the row. */
