@@ -147,7 +147,10 @@ static int make_task(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rules->decide);
   lua_pushstring(L, filter_phase_name(question->request->phase));
   session_object_push(L, question->session, question->request->session);
-  lua_pushlstring(L, question->value.p ? question->value.p : "", question->value.n);
+  if (question->value.p)
+    lua_pushlstring(L, question->value.p, question->value.n);
+  else
+    lua_pushnil(L);
   struct task *task = task_new(L, rules->env, 3);
   budget_begin(task);
   task->ended = ended;

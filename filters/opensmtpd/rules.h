@@ -34,7 +34,7 @@ struct rule_decision {
 };
 struct rule_call;
 typedef void (*rule_fn)(void *arg, const struct rule_decision *decision);
-/* Asks the hooks of a phase. session NULL: nothing is known of it but its id. value: what the phase is about, may be empty. The
+/* Asks the hooks of a phase. session NULL: nothing is known of it but its id. value: what the phase is about; p NULL: nothing. The
  * callback may come before this returns; then *call is NULL. NO_MEMORY: there is no callback. */
 enum mts_err rules_ask(struct rules *rules, const struct filter_line *request, struct session *session, struct mts_span value,
                        rule_fn done, void *arg, struct rule_call **call);
