@@ -131,7 +131,7 @@ static enum mts_err start_tally(struct engine *engine) {
 static enum mts_err start(struct engine *engine, char why[RULES_WHY_SIZE]) {
   const struct engine_config *config = &engine->config;
   enum mts_err err = sessions_new(ending, engine, &engine->sessions);
-  if (!err) err = rules_new(config->settings, config->base, config->log, why, &engine->rules);
+  if (!err) err = rules_new(config->settings, config->base, config->log, config->told != NULL, why, &engine->rules);
   if (!err) err = start_tally(engine);
   if (err) return err;
   const struct requests_config requests = {.base = config->base,

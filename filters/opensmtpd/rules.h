@@ -12,9 +12,9 @@ struct rules;
 
 #define RULES_WHY_SIZE 2048
 
-/* Loads the file that the setting "rules" names; without one there is no Lua. log and base are lent and outlive the rules. On failure
- * why tells, in lines. */
-enum mts_err rules_new(const struct mts_settings *settings, struct event_base *base, struct mts_log *log,
+/* Loads the file that the setting "rules" names; without one there is no Lua. log and base are lent and outlive the rules. may_tell: the
+ * file may open a told world (mtasts.fake), which is no place for mail; then rules_step drives it. On failure why tells, in lines. */
+enum mts_err rules_new(const struct mts_settings *settings, struct event_base *base, struct mts_log *log, bool may_tell,
                        char why[RULES_WHY_SIZE], struct rules **rules);
 void rules_free(struct rules **rules);
 /* The context whose lookups ask the rules "policy" and "verdict"; lent. */
