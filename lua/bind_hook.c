@@ -104,7 +104,7 @@ static int make_alarm(lua_State *L) {
   set_time(L, "failing_since", alarm->failing_since);
   push_error(L, alarm->last->err, alarm->domain, alarm->last->detail);
   lua_setfield(L, -2, "error");
-  task_new(L, alarm->env, 2);
+  budget_begin(task_new(L, alarm->env, 2));
   return 0;
 }
 

@@ -85,7 +85,10 @@ void task_kill(lua_State *L, struct task *task, const char *why) {
   task_unready(task);
   if (task->waits_for) task->waits_for->waiter = NULL;
   task->waits_for = NULL;
+  struct task *outer = task->env->current; /* what it left to be closed runs on its budget */
+  task->env->current = task;
   lua_resetthread(task->co);
+  task->env->current = outer;
   lua_settop(task->co, 0);
   lua_pushstring(task->co, why);
   task_end(L, task, false);

@@ -23,7 +23,7 @@
 #include "resolve/settings.h"
 #include "setup.h"
 
-#define OUT_MAX (1024 * 1024) /* answers that smtpd has not read yet */
+#define OUT_MAX (4 * 1024 * 1024) /* answers that smtpd has not read yet: more than all that can wait at once */
 #define OUT_PAUSE (64 * 1024) /* with more of them no further request is read */
 
 struct filter {

@@ -89,5 +89,6 @@ bool setup_channels(int *in, int *out) {
   if (nothing > STDERR_FILENO) close(nothing);
   /* Without a stderr what is printed is lost, which is better than where it must not go. */
   if (well && dup2(STDERR_FILENO, STDOUT_FILENO) < 0) well = dup2(STDIN_FILENO, STDOUT_FILENO) >= 0;
+  setvbuf(stdout, NULL, _IOLBF, 0); /* what a rule prints stands in the log where it belongs */
   return well;
 }
