@@ -17,8 +17,7 @@ static int holder_gc(lua_State *L) {
   return 0;
 }
 
-/* Opens the store of the settings; on failure pushes nothing. */
-static enum mts_err open_store(lua_State *L, struct env *env, struct mts_store **store) {
+enum mts_err open_store(lua_State *L, struct env *env, struct mts_store **store) {
   struct mts *m = env_context(L, env);
   struct holder *holder = lua_newuserdatauv(L, sizeof *holder, 0);
   holder->store = NULL;

@@ -21,6 +21,7 @@ LUA_API int lua_error(lua_State *L) __attribute__((noreturn));
 
 struct op;
 struct task;
+struct mts_store;
 
 /* What can be waited for: the first member of an operation and of a task. */
 struct waitable {
@@ -140,8 +141,11 @@ void set_flag(lua_State *L, const char *key, bool flag);
 /* Options are tables; an unknown key raises and names the nearest known one. index may hold nothing or nil: false. */
 bool check_options(lua_State *L, int index, const char *const *known, size_t count);
 
+/* Opens the store of the settings, which a value left on the stack closes when it is collected. On failure *store stays as it is. */
+enum mts_err open_store(lua_State *L, struct env *env, struct mts_store **store);
+
 extern const luaL_Reg pure_functions[], context_functions[], lookup_functions[], probe_functions[], hook_functions[],
-    fake_functions[], json_functions[], store_functions[], wait_functions[];
+    fake_functions[], json_functions[], store_functions[], session_functions[], wait_functions[];
 
 int luaopen_mtasts_core(lua_State *L);
 

@@ -2,6 +2,7 @@
 -- The module 'mtasts': MTA-STS (RFC 8461) for Lua. Results are values or nil, err; wrong arguments raise.
 
 local core = require 'mtasts.core'
+local dates = require 'mtasts.dates'
 local rules = require 'mtasts.rules'
 
 local mtasts = {
@@ -16,6 +17,7 @@ local mtasts = {
   parse_tlsrpt = core.parse_tlsrpt,
   parse_destination = core.parse_destination,
   mx_matches = core.mx_matches,
+  record_session = core.record_session,
 }
 
 -- ---- several at once ----
@@ -59,42 +61,23 @@ Opinion.__index = Opinion
 Opinion.__metatable = false
 local opinions = setmetatable({}, { __mode = 'k' })
 
--- Days since 1970-01-01 of a day of the Gregorian calendar.
-local function days(year, month, day)
-  if month <= 2 then year, month = year - 1, month + 12 end
-  local era = year // 400
-  local of_era = year - era * 400
-  local of_year = (153 * (month - 3) + 2) // 5 + day - 1
-  return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
-end
-
-local lengths = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
-
-local function read_day(year, month, day)
-  year, month, day = math.tointeger(tonumber(year)), math.tointeger(tonumber(month)), math.tointeger(tonumber(day))
-  if month < 1 or month > 12 or day < 1 then return nil end
-  local leap = month == 2 and year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
-  if day > lengths[month] + (leap and 1 or 0) then return nil end
-  return days(year, month, day) * 86400
-end
-
 -- 'YYYY-MM-DDThh:mm:ssZ' or Unix seconds
 local function read_time(value)
   if type(value) == 'number' then return math.tointeger(value) end
   if type(value) ~= 'string' then return nil end
   local year, month, day, hour, minute, second = value:match '^(%d%d%d%d)%-(%d%d)%-(%d%d)T(%d%d):(%d%d):(%d%d)Z$'
-  local start = year and read_day(year, month, day)
+  local start = year and dates.day(year, month, day)
   hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
   if not start or hour > 23 or minute > 59 or second > 60 then return nil end
-  return math.tointeger(start + hour * 3600 + minute * 60 + second)
+  return math.tointeger(start * 86400 + hour * 3600 + minute * 60 + second)
 end
 
 -- 'YYYY-MM-DD' is the end of that day in UTC.
 local function read_until(value)
   if type(value) == 'string' then
     local year, month, day = value:match '^(%d%d%d%d)%-(%d%d)%-(%d%d)$'
-    local start = year and read_day(year, month, day)
-    return start and start + 86400 or nil
+    local start = year and dates.day(year, month, day)
+    return start and (start + 1) * 86400 or nil
   end
   return type(value) == 'number' and math.tointeger(value) or nil
 end

@@ -323,7 +323,7 @@ enum mts_err hosts_start(struct mts *m, struct mts_answer *answer, bool probe_th
   *made = (struct hosts_walk){
       .m = m, .answer = answer, .probe = probe_them, .trace = trace, .base_ms = base_ms, .done = done, .arg = arg};
   made->began_s = mts_clock_now_s(&m->clock);
-  made->ttl_s = STORED_HOSTS_MAX_S;
+  made->ttl_s = UINT32_MAX;
   made->began_ms = mono(made);
   err = answer->smarthost ? m->net->ops->timer(m->net, 0, begin_smarthost, made, &made->job)
                           : m->net->ops->dns(m->net, answer->domain, MTS_RR_MX, m->dns_deadline_ms, got_mx, made, &made->job);

@@ -26,7 +26,7 @@ bool stored_hosts_take(struct mts *m, struct mts_answer *answer, int64_t *age_s)
   return true;
 }
 
-/* A failure of DNS about every host teaches nothing. */
+/* A null MX (RFC 7505) has no hosts, and a failure of DNS about every one teaches nothing. */
 static bool is_worth_keeping(const struct mts_answer *answer) {
   for (size_t i = 0; i < answer->host_count; i++) {
     const struct mts_host *host = &answer->hosts[i];
@@ -36,7 +36,7 @@ static bool is_worth_keeping(const struct mts_answer *answer) {
 }
 
 void stored_hosts_keep(struct mts *m, const struct mts_answer *answer, int64_t learned_at, uint32_t ttl_s) {
-  if (!answer->hosts_known || answer->hosts_err || !is_worth_keeping(answer)) return;
+  if (!is_worth_keeping(answer)) return;
   struct mts_store *store = cache_store(m);
   if (!store) return;
   if (ttl_s > STORED_HOSTS_MAX_S) ttl_s = STORED_HOSTS_MAX_S;

@@ -60,6 +60,15 @@ static enum mts_err begin_row(struct mts_store *store, const struct job *job) {
   return store_run(store, statement, "counting a session");
 }
 
+/* What is too old goes with the first session of a day and domain: the table stays bounded though nobody sweeps the store. */
+static enum mts_err forget_old(struct mts_store *store, const struct job *job) {
+  sqlite3_stmt *statement = NULL;
+  enum mts_err err = store_statement(store, STORE_SQL_SWEEP_SESSION, &statement);
+  if (err) return err;
+  sqlite3_bind_int64(statement, 1, job->row.day - STORE_KEEP_S / DAY_S);
+  return store_run(store, statement, "counting a session");
+}
+
 /* Within BEGIN IMMEDIATE: nobody else counts between these steps. */
 static enum mts_err count(struct mts_store *store, void *arg) {
   struct job *job = arg;
@@ -69,6 +78,7 @@ static enum mts_err count(struct mts_store *store, void *arg) {
   enum mts_err err = add(store, job, &added);
   if (err || added) return err;
   err = rows_of_day(store, job, &rows);
+  if (!err && rows == 0) err = forget_old(store, job);
   if (!err && rows >= MTS_SESSION_ROWS_MAX) {
     row->address = row->source = row->helo = row->reason = "";
     if (rows >= INT64_C(2) * MTS_SESSION_ROWS_MAX) row->mx = row->policy = "";

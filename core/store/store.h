@@ -82,9 +82,9 @@ void mts_store_hosts_clear(struct mts_store_hosts *hosts);
 /* Expired ones too. hosts must be zero or cleared. Errors: STORE_NONE when there are none or the row is damaged, ARGUMENT for a domain
  * that is not normalised, NO_MEMORY, other STORE_*. */
 enum mts_err mts_store_hosts_get(struct mts_store *store, const char *domain, struct mts_store_hosts *hosts);
-/* Writes only when the hosts or their addresses (in whatever order) are others than before, or what is there has expired at learned_at (once an
- * hour, if they expire at once). Who may only read the store gets STORE_IO, and nothing is logged.
- * Hosts without a name that can be used are left out. Errors: ARGUMENT for what cannot be read back, or when none is left; STORE_*. */
+/* Writes only when the hosts or their addresses (in whatever order) are others than before, or what is there has expired at learned_at
+ * (once an hour, if they expire at once). Hosts without a name that can be used are left out. Errors: ARGUMENT for what cannot be read
+ * back, or when none is left; STORE_*. Who may only read the store gets STORE_IO, and nothing is logged. */
 enum mts_err mts_store_hosts_put(struct mts_store *store, const char *domain, const struct mts_store_hosts *hosts);
 #define MTS_STORE_HOSTS_MAX 256 /* calls of each */
 /* Which MX hosts have this address (text of IPv4 or IPv6): expired rows too, latest learned first. It looks at every row: for logs, not
@@ -111,10 +111,11 @@ struct mts_session_row {
   uint64_t count;
   int64_t first_at, last_at;
 };
-/* Counts one session at now_s: the counter of its day with these texts grows by one; day, count, first_at, last_at of session are not looked
- * at. Exact, whoever else counts: when this returns MTS_OK the session is counted once, and otherwise it is not. Remote servers choose
- * texts, so beyond MTS_SESSION_ROWS_MAX rows of a domain and day a new one has no address, source, helo and reason; beyond twice as
- * many no mx and policy either. Errors: ARGUMENT for a domain that is not normalised or a text that could not be read back; STORE_*. */
+/* Counts one session at now_s: the counter of its day with these texts grows by one; day, count, first_at, last_at of session are not
+ * looked at. Exact, whoever else counts and whoever is killed: when this returns MTS_OK the session is counted once, and otherwise it is
+ * not (only a machine that loses its power may lose the last ones). Days more than 30 days before now_s are forgotten. Remote servers
+ * choose texts, so beyond MTS_SESSION_ROWS_MAX rows of a domain and day a new one has no address, source, helo and reason; beyond twice
+ * as many no mx and policy either. Errors: ARGUMENT for a domain that is not normalised or a text that could not be read back; STORE_*. */
 enum mts_err mts_store_session_add(struct mts_store *store, const struct mts_session_row *session, int64_t now_s);
 /* The counters of these days, both included, of one domain or all with NULL, in the order of day, domain, type, policy, result, mx; each is
  * lent. each returns false to stop; it must not call the store. Rows that were edited to nonsense are left out and logged. Errors:
@@ -129,8 +130,8 @@ struct mts_store_stats {
   int64_t oldest_fetch, next_expiry; /* 0: none */
 };
 enum mts_err mts_store_stats(struct mts_store *store, int64_t now_s, struct mts_store_stats *stats);
-/* Forgets expired policies, old failures, MX hosts (expired for more than 30 days) and sessions of days before. removed counts the domains
- * of the former two and may be NULL. */
+/* Forgets expired policies, old failures and MX hosts (expired for more than 30 days), and sessions of days before. removed counts the
+ * domains of the former two and may be NULL. */
 enum mts_err mts_store_sweep(struct mts_store *store, int64_t now_s, size_t *removed);
 
 #endif

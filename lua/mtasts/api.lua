@@ -125,6 +125,29 @@ fn {
   source = 'RFC 8461 4.1',
 }
 
+-- ---- sessions ----
+
+fn {
+  name = 'record_session', signature = 'record_session{domain = ..., type = ..., ...}', context = OUTSIDE,
+  text = 'Counts one session with a mail host, for TLS reporting: adds one to the counter of today (UTC) for sessions like this one, in '
+    .. 'the store. Exact, however many programs count. If the type is "sts", the text of the policy is that of the domain in the store. '
+    .. 'Of a session that went well only domain, policy and mx are kept. "mtasts store sessions" shows the counters.',
+  args = {
+    { 'session.domain', 'string', 'the destination, as mail servers write it' },
+    { 'session.type', 'string', 'which policy applied: "sts", "tlsa" or "no-policy-found" (default)' },
+    { 'session.result', 'string', 'the code of the error that ended it, one with a result_type ("cert-expired"); nil: it went well' },
+    { 'session.mx', 'string', 'name of the MX host' },
+    { 'session.address', 'string', 'IP address of the MX host' },
+    { 'session.source', 'string', 'our IP address' },
+    { 'session.helo', 'string', 'what the MX host calls itself in its greeting; its first 255 bytes are kept' },
+    { 'session.reason', 'string', 'more on the failure, one line; its first 159 bytes are kept' },
+  },
+  results = 'true, or nil and an error',
+  errors = 'returns name-*, argument (an error without result_type), store-* (store-none: the setting store is "none"), no-memory; '
+    .. 'raises: no table, an unknown field, a field of a wrong type, an unknown type of policy, a code that is none',
+  source = 'RFC 8460 4.3, 4.4',
+}
+
 -- ---- rules ----
 
 fn {

@@ -1,14 +1,15 @@
 -- SPDX-License-Identifier: ISC
--- mtasts store list|show|flush|refresh|stats
+-- mtasts store list|show|flush|refresh|stats|sessions
 local core = require 'mtasts.core'
 local text = require 'mtasts.text'
 
 local store = {}
 
 function store.options(command)
-  command:argument('what', 'What to do.'):choices { 'list', 'show', 'flush', 'refresh', 'stats' }
-  command:argument('domains', 'Domains, for show, flush and refresh.'):argname 'DOMAIN':args '*'
+  command:argument('what', 'What to do.'):choices { 'list', 'show', 'flush', 'refresh', 'stats', 'sessions' }
+  command:argument('domains', 'Domains, for show, flush, refresh and sessions.'):argname 'DOMAIN':args '*'
   command:flag('--all', 'flush: forget every domain.')
+  command:option('--day', 'sessions: this day in UTC.'):argname 'YYYY-MM-DD'
 end
 
 local function failed(err, cli)
@@ -144,10 +145,18 @@ function actions.stats(args, cli)
     print(core.json_encode(stats))
     return cli.exit.good
   end
-  for _, key in ipairs { 'file', 'bytes', 'domains', 'policies', 'enforce', 'testing', 'none', 'expired', 'failing', 'absent', 'leases', 'hosts' } do
+  local keys = { 'file', 'bytes', 'domains', 'policies', 'enforce', 'testing', 'none', 'expired', 'failing', 'absent', 'leases', 'hosts' }
+  for _, key in ipairs(keys) do
     print(('%-10s %s'):format(key, stats[key]))
   end
   return cli.exit.good
+end
+
+function actions.sessions(args, cli)
+  local domains = {}
+  for i, domain in ipairs(args.domains) do domains[i] = normal(domain, cli) end
+  local code, err = require('mtasts.sessions').main(args, domains, cli)
+  return code or failed(err, cli)
 end
 
 function store.main(args, cli)

@@ -65,6 +65,9 @@ describe('mtasts(1)', function()
       end
     end
     for field in read('lua/bind_store.c'):gmatch 'FIELD%((%l+)%);' do assert.truthy(page:find('.Va ' .. field, 1, true), field) end
+    for field in read('lua/bind_session.c'):match('void push_session.-\n}'):gmatch 'set_%l+%(L, "([%l_]+)"' do
+      assert.truthy(page:find('\n.Va ' .. field, 1, true), field)
+    end
     for field in read('lua/bind_store.c'):match('void push_entry.-\n}'):gmatch 'set_%l+%(L, "([%l_]+)"' do
       assert.truthy(page:find('.Va ' .. field, 1, true), field)
     end

@@ -114,12 +114,15 @@ static void a_row_that_says_the_same_is_written_anew_only_when_it_has_expired(vo
 static void a_row_that_says_something_else_is_written_at_once(void **state) {
   struct tools *t = *state;
   struct mts_store *store = tools_open(t);
-  struct mts_host preferred = mx1, fewer = mx1, failing = unknown;
+  struct mts_host preferred = mx1, fewer = mx1, renamed, failing = unknown;
   preferred.preference = 1;
   fewer.address_count = 1;
+  renamed = fewer;
+  renamed.name = "mx3.example";
   failing.err = MTS_ERR_MX_ADDRESS;
   const struct mts_host *const *const changes[] = {
-      HOSTS(&mx1), HOSTS(&preferred), HOSTS(&fewer), HOSTS(&fewer, &unknown), HOSTS(&fewer, &failing), HOSTS(&failing),
+      HOSTS(&mx1),     HOSTS(&preferred), HOSTS(&fewer), HOSTS(&renamed), HOSTS(&fewer, &unknown), HOSTS(&fewer, &failing),
+      HOSTS(&failing),
   };
   t->now_ms += 100 * 1000;
   for (int i = 0; i < (int)(sizeof changes / sizeof changes[0]); i++) {

@@ -222,11 +222,25 @@ static void a_count_at_the_end_of_numbers_harms_nobody(void **state) {
 
 /* ---- cleaning ---- */
 
+static void a_new_day_forgets_those_of_more_than_30_days_ago(void **state) {
+  struct tools *t = *state;
+  struct mts_store *store = tools_open(t);
+  struct mts_session_row row = session("a.example"), other = session("b.example");
+  for (int day = 0; day < 40; day++) {
+    add(store, day % 2 ? &row : &other, NOW + day * DAY_S);
+    assert_int_equal(read_all(store).count, day < 30 ? day + 1 : 31);
+  }
+  assert_int_equal(tools_sql(t->path, "SELECT min(day) FROM session"), TODAY + 9);
+  add(store, &row, NOW - 50 * DAY_S); /* a clock that went back harms nothing */
+  assert_int_equal(read_all(store).count, 32);
+  mts_store_close(&store);
+}
+
 static void a_sweep_keeps_30_days_and_a_flush_keeps_what_has_happened(void **state) {
   struct tools *t = *state;
   struct mts_store *store = tools_open(t);
   struct mts_session_row row = session("a.example");
-  for (int day = 0; day < 40; day++) add(store, &row, NOW + day * DAY_S);
+  for (int day = 39; day >= 0; day--) add(store, &row, NOW + day * DAY_S);
   assert_int_equal(mts_store_delete(store, NULL, NULL), MTS_OK);
   assert_int_equal(read_all(store).count, 40);
   assert_int_equal(mts_store_sweep(store, NOW + 39 * DAY_S, NULL), MTS_OK);
@@ -413,6 +427,7 @@ int main(void) {
       TEST(beyond_the_limit_rows_tell_less_and_counts_stay_exact),
       TEST(a_row_edited_to_nonsense_is_left_out_and_said),
       TEST(a_count_at_the_end_of_numbers_harms_nobody),
+      TEST(a_new_day_forgets_those_of_more_than_30_days_ago),
       TEST(a_sweep_keeps_30_days_and_a_flush_keeps_what_has_happened),
       TEST(a_failure_is_kept_with_all_that_a_report_wants),
       TEST(of_a_session_that_went_well_only_policy_and_mx_are_kept),

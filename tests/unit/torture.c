@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC
- * Each allocation of the pure rooms fails in turn (the linker puts ours in place of malloc and its like): no crash, no leak, results
- * untouched, and never a verdict other than the usual one or NO_MEMORY. */
+ * Each allocation of the pure rooms, of the store's hosts and sessions and of lookups that use them fails in turn (the linker puts ours in
+ * place of malloc and its like): no crash, no leak, results untouched, and never a verdict other than the usual one or NO_MEMORY. */
 #include "base/log.h"
 #include "base/name.h"
+#include "store_folder.h"
 #include "tools.h"
 
 void *__real_malloc(size_t n);
@@ -100,6 +101,87 @@ static enum mts_err new_log(void) {
   return err;
 }
 
+/* ---- with a store ---- */
+
+static struct told told;
+static struct mts_store *store;
+
+static enum mts_err hosts_put_and_get(void) {
+  static const char *const addresses[] = {"192.0.2.1", "2001:db8::1"};
+  struct mts_host list[] = {{.name = "mx1.test", .address_count = 2, .addresses = addresses},
+                            {.name = "mx2.test", .err = MTS_ERR_MX_ADDRESS}};
+  struct mts_store_hosts in = {.learned_at = START_MS / 1000, .expires_at = START_MS / 1000 + 300, .count = 2, .list = list},
+                         out = {0};
+  enum mts_err err = mts_store_hosts_put(store, "b.test", &in);
+  if (!err) err = mts_store_hosts_get(store, "b.test", &out);
+  if (err ? out.list != NULL : out.count != 2 || out.list[0].address_count != 2) return MTS_ERR_INTERNAL;
+  mts_store_hosts_clear(&out);
+  return err;
+}
+
+static bool count_call(void *arg, const char *domain, const char *host, int64_t learned_at) {
+  (void)learned_at;
+  ++*(int *)arg;
+  return strcmp(domain, "b.test") == 0 && strcmp(host, "mx1.test") == 0;
+}
+
+static enum mts_err hosts_of_address(void) {
+  int calls = 0;
+  enum mts_err err = mts_store_hosts_of_address(store, "192.0.2.1", count_call, &calls);
+  return err || calls == 1 ? err : MTS_ERR_INTERNAL;
+}
+
+static enum mts_err session(void) {
+  static struct mts_policy *policy;
+  if (!policy && mts_policy_new(MTS_MODE_ENFORCE, 1, (const char *[]){"mx.b.test"}, 1, &policy)) return MTS_ERR_NO_MEMORY;
+  const struct mts_session it = {.domain = "\xc3\xb1.test", .type = MTS_POLICY_TYPE_STS, .policy = policy, .mx = "\xc3\xb1.test"};
+  enum mts_err err = mts_session_record(told.m, &it);
+  mts_policy_free(&policy);
+  return err;
+}
+
+/* Whatever is lost on the way: an answer is right, or says that it does not know. */
+static enum mts_err look(bool stored) {
+  struct mts_lookup_opts opts = {.depth = MTS_DEPTH_HOSTS, .stored_hosts = stored};
+  struct mts_answer *answer = NULL;
+  enum mts_err err = mts_lookup(told.m, "a.test", &opts, &answer);
+  if (err) return answer ? MTS_ERR_INTERNAL : err;
+  bool right = answer->action == MTS_ACTION_REQUIRE || answer->policy == NULL;
+  for (size_t i = 0; i < answer->host_count; i++) right &= strcmp(answer->hosts[i].name, i ? "mx2.a.test" : "mx1.a.test") == 0;
+  mts_answer_free(&answer);
+  return right ? MTS_OK : MTS_ERR_INTERNAL;
+}
+static enum mts_err look_with_dns(void) { return look(false); }
+static enum mts_err look_with_store(void) { return look(true); }
+
+static int open_store(void **s) {
+  if (make_folder(s)) return -1;
+  told_open(&told, (const char *[]){"store", store_path, NULL});
+  tell_a_test(&told);
+  return mts_store_open(store_path, &told.m->clock, told.m->log, &store) ? -1 : 0;
+}
+
+static int close_store(void **s) {
+  mts_store_close(&store);
+  told_close(&told);
+  return remove_folder(s);
+}
+
+static void stored_hosts_survive(void **s) {
+  (void)s;
+  torture(hosts_put_and_get, 4);
+  torture(hosts_of_address, 2);
+}
+static void sessions_survive(void **s) {
+  (void)s;
+  torture(session, 3);
+}
+static void lookups_with_stored_hosts_survive(void **s) {
+  (void)s;
+  torture(look_with_dns, 5);
+  torture(look_with_store, 3);
+}
+
 static void policies_survive(void **s) {
   (void)s;
   torture(policy_with_findings, 7);
@@ -127,6 +209,9 @@ int main(void) {
       cmocka_unit_test(records_survive),
       cmocka_unit_test(names_survive),
       cmocka_unit_test(the_log_survives),
+      cmocka_unit_test_setup_teardown(stored_hosts_survive, open_store, close_store),
+      cmocka_unit_test_setup_teardown(sessions_survive, open_store, close_store),
+      cmocka_unit_test_setup_teardown(lookups_with_stored_hosts_survive, open_store, close_store),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
