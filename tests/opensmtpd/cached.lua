@@ -8,7 +8,8 @@ for n = 0, count - 1 do
   local domain = ('cached%d.test'):format(n)
   dns[('_mta-sts.%s TXT'):format(domain)] = { 'v=STSv1; id=1;' }
   dns[domain .. ' MX'] = { '10 mx.' .. domain }
-  https['mta-sts.' .. domain] = ('version: STSv1\nmode: %s\nmx: mx.%s\nmax_age: 604800\n'):format(n % 3 == 2 and 'testing' or 'enforce', domain)
+  local mode = n % 3 == 2 and 'testing' or 'enforce'
+  https['mta-sts.' .. domain] = ('version: STSv1\nmode: %s\nmx: mx.%s\nmax_age: 604800\n'):format(mode, domain)
 end
 local world = mtasts.fake { now = os.time(), dns = dns, https = https }
 _G.world = world -- a world that nobody holds is closed

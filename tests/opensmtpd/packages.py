@@ -29,7 +29,8 @@ def run(words, cwd=None):
         raise Missing(f"{words[0]}: {error}") from error
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise Missing(f"{os.path.basename(words[0])} {words[-1]}: {said[-1] if said else f'exit code {done.returncode}'}")
+        why = [line for line in said if line.startswith("E:")] or said[-1:] or [f"exit code {done.returncode}"]
+        raise Missing(f"{words[0]} {words[-1]}: {why[0]}")
     return done.stdout
 
 
@@ -49,16 +50,15 @@ class Apt:
         self.folder = folder
         for part in ("lists/partial", "cache/archives/partial"):
             os.makedirs(f"{folder}/{part}", exist_ok=True)
-        keys = "".join(f"[signed-by={key}] " for key in KEYS if os.path.exists(key))
+        signed = next((f"[signed-by={key}] " for key in KEYS if os.path.exists(key)), "")
         with open(f"{folder}/sources.list", "w", encoding="ascii") as out:
-            out.write(f"deb {keys[:keys.find(']') + 2]}{mirror()} {suite} main\n")
+            out.write(f"deb {signed}{mirror()} {suite} main\n")
         self.options = ["-o", f"Dir::Etc::sourcelist={folder}/sources.list", "-o", "Dir::Etc::sourceparts=/dev/null",
                         "-o", f"Dir::State::Lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache", "-o", "Acquire::Languages=none",
-                        "-o", "Acquire::http::Timeout=20", "-o", "APT::Sandbox::User=root"]
+                        "-o", "Acquire::http::Timeout=20", "-o", "Acquire::Retries=0", "-o", "APT::Sandbox::User=root"]
         run(["apt-get", "-q"] + self.options + ["--error-on=any", "update"])
 
     def unpack(self, packages, folder):
-        """The files' names, without version."""
         run(["apt-get", "-q"] + self.options + ["download"] + packages, cwd=self.folder)
         for name in packages:
             found = glob.glob(f"{self.folder}/{name}_*.deb")
