@@ -8,12 +8,14 @@ readonly root=$PWD
 readonly build=$root/build
 
 # Debian 12 and 13. "test" and "lint" are needed in addition, by those verbs only: test's are servers that the tests start themselves, on
-# loopback; lint's also serve fuzz and the deeper tests.
+# loopback, and what the OpenSMTPD that they unpack is linked with; lint's also serve fuzz and the deeper tests. ONE|OTHER is whichever of
+# these names the release has; where it has none, the tests do without.
 declare -A packages=(
   [build]="gcc libc6-dev cmake ninja-build pkgconf ca-certificates
     libgetdns-dev libcurl4-openssl-dev libssl-dev libevent-dev libsqlite3-dev libidn2-dev libjansson-dev zlib1g-dev libedit-dev
     lua5.4 liblua5.4-dev lua-argparse"
-  [test]="libcmocka-dev lua-busted python3 openssl ldnsutils faketime unbound nginx-light iproute2 mount util-linux"
+  [test]="libcmocka-dev lua-busted python3 openssl ldnsutils faketime unbound nginx-light iproute2 mount util-linux
+    libevent-2.1-7|libevent-2.1-7t64 libdb5.3|libdb5.3t64 patchelf"
   [lint]="clang libclang-rt-dev clang-tidy clang-format cppcheck lua-check shellcheck mandoc valgrind"
 )
 # The same for pkg-config, where there is no apt.
@@ -55,7 +57,30 @@ jobs() { printf '%s' "${JOBS:-$(nproc 2>/dev/null || printf 2)}"; }
 
 # ---- packages ----
 
-installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+# installed NAME[|NAME...]: one of them is.
+installed() {
+  local name
+  for name in ${1//|/ }; do
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) != installed ]] || return 0
+  done
+  return 1
+}
+
+# fitting NAME[|NAME...]...: one a line; of several names the first that apt knows a package of (a name that is merely provided is none).
+fitting() {
+  local word name
+  for word in "$@"; do
+    if [[ $word != *"|"* ]]; then
+      printf '%s\n' "$word"
+      continue
+    fi
+    for name in ${word//|/ }; do
+      [[ -n $(apt-cache show --no-all-versions "$name" 2>/dev/null) ]] || continue
+      printf '%s\n' "$name"
+      break
+    done
+  done
+}
 
 # Some packages bring a service and would start it. We only want the program: the tests start their own. policy-rc.d is Debian's way to
 # say so; ours lives only while apt runs, and one that is there already (as in containers) is left alone and obeyed.
@@ -83,7 +108,7 @@ as_root() {
 }
 
 apt_install() {
-  local package service services=()
+  local package service services=() fit=()
   for package in "$@"; do
     case $package in
       unbound) services+=(unbound) ;;
@@ -91,16 +116,18 @@ apt_install() {
     esac
   done
   say "mtasts is built and tested with what Debian has. These packages are not installed yet:"
-  say "  $*"
+  mapfile -t fit < <(fitting "$@")
+  say "  ${fit[*]}"
   if [[ $(id -u) -ne 0 ]] && ! have sudo; then
-    fail "installing them needs root, and there is no sudo. As root: apt-get install --no-install-recommends $*"
+    fail "installing them needs root, and there is no sudo. As root: apt-get install --no-install-recommends ${fit[*]}"
   fi
   say "apt-get installs them now$([[ $(id -u) -eq 0 ]] || printf ' (sudo may ask for your password)'). Services among them are not started."
-  as_root true || fail "sudo does not let us. As root: apt-get install --no-install-recommends $*"
+  as_root true || fail "sudo does not let us. As root: apt-get install --no-install-recommends ${fit[*]}"
   hold_services
   as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null ||
     say "build.sh: apt-get update failed; going on with what apt knows already"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" </dev/null ||
+  mapfile -t fit < <(fitting "$@") # now apt knows what there is
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${fit[@]}" </dev/null ||
     fail "apt-get could not install the packages (see above). Does this machine reach its package servers?"
   release_services
   # Nor shall they start with the next boot; they were not here before us.
@@ -114,15 +141,16 @@ words() { tr -s '[:space:]' '\n' <<<"$1" | sed '/^$/d'; }
 
 # need GROUP...: everything of these groups is there afterwards, or we have stopped with a clear text.
 need() {
-  local group name missing=() wanted="" names=""
+  local group name missing=() known=() wanted="" names=""
   for group in "$@"; do
     wanted+=" ${packages[$group]}"
     names+=" ${modules[$group]}"
   done
   if have dpkg-query && have apt-get; then
     while read -r name; do installed "$name" || missing+=("$name"); done < <(words "$wanted")
-    [[ ${#missing[@]} -gt 0 ]] || return 0
-    [[ -z ${NO_APT:-} ]] || fail "missing packages: ${missing[*]}"
+    [[ ${#missing[@]} -eq 0 ]] || mapfile -t known < <(fitting "${missing[@]}")
+    [[ ${#known[@]} -gt 0 ]] || return 0
+    [[ -z ${NO_APT:-} ]] || fail "missing packages: ${known[*]}"
     apt_install "${missing[@]}"
     return
   fi

@@ -11,6 +11,7 @@ import time
 from servers import mailhosts, namespace
 
 USERS = {"opensmtpd": 7001, "opensmtpq": 7002}
+PROGRAMS = ("table-mtasts", "filter-mtasts")
 LIBEXEC = "/usr/libexec/opensmtpd"
 CONFIG = """table stsdom "mtasts:{settings}"
 table stsmx "mtasts:{settings}"
@@ -57,18 +58,6 @@ class Receiver(mailhosts.MailHosts):
                 return
 
 
-def enter_as_root(protected):
-    """As namespace.enter, with all users of the system: smtpd changes between several. Needs root."""
-    clone_newuts = 0x04000000
-
-    def unshare():
-        flags = namespace.CLONE_NEWNET | namespace.CLONE_NEWNS | namespace.CLONE_NEWPID | clone_newuts
-        namespace.check(namespace.libc.unshare(flags), "unshare (network, mount, pid and host name namespace)")
-
-    namespace.unshare = unshare
-    return namespace.enter(protected)
-
-
 def cover(folder, world):
     """The users, folders and certificates that smtpd has compiled in, for this namespace only."""
     for name, text in (("passwd", "{0}:x:{1}:{1}::/nonexistent:/usr/sbin/nologin\n"), ("group", "{0}:x:{1}:\n")):
@@ -80,17 +69,22 @@ def cover(folder, world):
     for path in ("/var/spool", "/var/lib", "/usr/libexec", "/run"):
         namespace.mount("tmpfs", path, "tmpfs", data="size=64m,mode=0755")
     os.makedirs("/var/lib/opensmtpd/empty")
+    with open(f"{folder}/resolv.conf", "a", encoding="ascii") as out:
+        out.write("lookup file bind\n")  # smtpd greets no client before it has its name: 127.0.0.1 shall have one when DNS is dead, too
     certs = f"{folder}/certs"
-    os.makedirs(certs)
+    os.makedirs(certs, exist_ok=True)
     shutil.copy(world.ca_file, f"{certs}/ca-certificates.crt")
     namespace.mount(certs, "/etc/ssl/certs", flags=namespace.MS_BIND)
 
 
 class Smtpd:
-    def __init__(self, folder, release, build):
-        self.folder, self.release = folder, release
+    """config: text of its smtpd.conf, where {settings} and {held} are files of settings, for the table and (with a longer deadline) for the
+    filter. port: one that it listens on."""
+
+    def __init__(self, folder, release, build, ca_file, config=CONFIG, port=2525):
+        self.folder, self.release, self.port = folder, release, port
         shutil.copytree(f"{release}{LIBEXEC}", LIBEXEC, dirs_exist_ok=True)
-        for program in ("table-mtasts", "filter-mtasts"):
+        for program in PROGRAMS:
             shutil.copy(f"{build}/{program}", LIBEXEC)
         os.makedirs(f"{LIBEXEC}/lib", exist_ok=True)
         shutil.copy(f"{build}/lib/mtasts-net.so", f"{LIBEXEC}/lib")
@@ -98,25 +92,25 @@ class Smtpd:
         shutil.copy(f"{release}/usr/sbin/smtpctl", self.smtpctl)
         os.chown(self.smtpctl, 0, USERS["opensmtpq"])
         os.chmod(self.smtpctl, 0o2755)
-        self.store = f"{folder}/store"
+        self.store, self.log_path = f"{folder}/store/mtasts.db", f"{folder}/smtpd.log"
         self.settings, self.held = f"{folder}/table.conf", f"{folder}/filter.conf"
-        with open(f"{folder}/smtpd.conf", "w", encoding="ascii") as out:
-            out.write(CONFIG.format(settings=self.settings, held=self.held, libexec=LIBEXEC))
-
-    def start(self, ca_file):
-        for path in ("/var/spool/smtpd", self.store):
-            shutil.rmtree(path, ignore_errors=True)
-            os.makedirs(path)
-        os.chmod("/var/spool/smtpd", 0o711)
-        os.chown(self.store, USERS["opensmtpd"], USERS["opensmtpd"])
         for path, deadline_ms in ((self.settings, 3000), (self.held, 4000)):
             with open(path, "w", encoding="ascii") as out:
-                out.write(f"# of the test\nstore = {self.store}/mtasts.db\nnameservers = 127.0.0.1\nca_file = {ca_file}\n"
-                          f"log = stderr\nlog_level = info\nmail_deadline_ms = {deadline_ms}\n")
-        self.log_path = f"{self.folder}/smtpd.log"
-        self.process = subprocess.Popen([f"{self.release}/usr/sbin/smtpd", "-d", "-f", f"{self.folder}/smtpd.conf"],
-                                        stdin=subprocess.DEVNULL, stdout=open(self.log_path, "wb"), stderr=subprocess.STDOUT)
-        self.wait(lambda: self.banner(), "smtpd's greeting")
+                out.write(f"store = {self.store}\nnameservers = 127.0.0.1\nca_file = {ca_file}\nlog = stderr\nlog_level = info\n"
+                          f"mail_deadline_ms = {deadline_ms}\n")
+        self.config = f"{folder}/smtpd.conf"
+        with open(self.config, "w", encoding="ascii") as out:
+            out.write(config.format(settings=self.settings, held=self.held, libexec=LIBEXEC))
+        for path in ("/var/spool/smtpd", os.path.dirname(self.store)):
+            os.makedirs(path)
+        os.chmod("/var/spool/smtpd", 0o711)
+        os.chown(os.path.dirname(self.store), USERS["opensmtpd"], USERS["opensmtpd"])
+
+    def start(self):
+        """Queue and store are as they were left."""
+        self.process = subprocess.Popen([f"{self.release}/usr/sbin/smtpd", "-d", "-f", self.config],
+                                        stdin=subprocess.DEVNULL, stdout=open(self.log_path, "ab"), stderr=subprocess.STDOUT)
+        self.wait(self.banner, "smtpd's greeting")
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as source:
@@ -124,7 +118,7 @@ class Smtpd:
 
     def banner(self):
         try:
-            with smtplib.SMTP("127.0.0.1", 2525, timeout=5):
+            with smtplib.SMTP("127.0.0.1", self.port, timeout=5):
                 return True
         except (OSError, smtplib.SMTPException):
             return False
@@ -138,9 +132,9 @@ class Smtpd:
                 raise RuntimeError(f"waited in vain for {what}:\n{self.log()}")
             time.sleep(0.05)
 
-    def submit(self, to, only_ask=False, port=2525):
-        """The reply to RCPT: its code. only_ask: no mail follows. Port 2526 has the filter."""
-        with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
+    def submit(self, to, only_ask=False, port=None):
+        """The reply to RCPT: its code. only_ask: no mail follows. Of the tests' own smtpd.conf port 2526 has the filter."""
+        with smtplib.SMTP("127.0.0.1", port or self.port, timeout=60) as client:
             client.ehlo("client.test")
             client.mail("from@client.test")
             code, _ = client.rcpt(to)
@@ -158,10 +152,15 @@ class Smtpd:
         self.wait(lambda: len(self.results(to)) >= number, f"attempt {number} to deliver to {to}", 60)
         return self.results(to)[number - 1]
 
-    def schedule(self):
-        done = subprocess.run([self.smtpctl, "schedule", "all"], capture_output=True, text=True, timeout=20)
+    def control(self, *words):
+        done = subprocess.run([self.smtpctl, *words], capture_output=True, text=True, timeout=20)
         if done.returncode != 0:
-            raise RuntimeError(f"smtpctl schedule all: {done.stdout}{done.stderr}")
+            raise RuntimeError(f"smtpctl {' '.join(words)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def schedule(self):
+        """Each mail in the queue is tried now."""
+        self.control("schedule", "all")
 
     def accepts(self, text):
         path = f"{self.folder}/example.conf"
@@ -170,6 +169,19 @@ class Smtpd:
         done = subprocess.run([f"{self.release}/usr/sbin/smtpd", "-n", "-f", path], capture_output=True, text=True, timeout=20)
         if done.returncode != 0:
             raise AssertionError(f"smtpd -n: {done.stdout}{done.stderr}")
+
+    def running(self, names=PROGRAMS):
+        """The process numbers of the programs with these names, here in our namespace."""
+        found = []
+        for number in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{number}/stat", encoding="utf-8", errors="replace") as source:
+                    name, rest = re.match(r"\d+ \((.*)\) (.)", source.read()).groups()
+            except OSError:
+                continue
+            if name in names and rest != "Z":
+                found.append(int(number))
+        return found
 
     def alive(self):
         return self.process.poll() is None
@@ -181,3 +193,11 @@ class Smtpd:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def wait_for_end(self):
+        """Of all its processes, and of ours: they end when their input does."""
+        end = time.monotonic() + 20
+        while left := self.running(("smtpd",) + PROGRAMS):
+            if time.monotonic() > end:
+                raise RuntimeError(f"processes {left} still run after smtpd ended:\n{self.log()}")
+            time.sleep(0.05)

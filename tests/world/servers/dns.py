@@ -6,6 +6,7 @@
 """
 import os
 import re
+import signal
 import socket
 import socketserver
 import struct
@@ -201,6 +202,13 @@ class Unbound:
             if m and m[1] != PROXY_ADDRESS:
                 found.append((m[2].lower(), m[3]))
         return found
+
+    def pause(self):
+        """Questions get no answer until go_on."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self):
         self.process.terminate()

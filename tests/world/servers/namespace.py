@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""An own network, mounts and process table, without privileges.
+"""An own network, mounts and process table, without privileges (or, for servers that change between users, with root's).
 
 enter() returns in a child that is process 1 of its own namespace: when it ends, however it ends, the kernel ends all servers it
 started, and its files vanish with the tmpfs they live on. The parent waits, hands signals on and exits with the child's code.
@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 
-CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x04000000, 0x10000000, 0x20000000, 0x40000000
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
@@ -37,7 +37,10 @@ def unmount(target):
     check(libc.umount2(target.encode(), MNT_DETACH), f"umount {target}")
 
 
-def unshare():
+def unshare(all_users):
+    if all_users:
+        check(libc.unshare(CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID), "unshare (network, mount, pid and host name namespace)")
+        return
     uid, gid = os.getuid(), os.getgid()
     check(libc.unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID), "unshare (user, network, mount and pid namespace)")
     try:
@@ -81,11 +84,24 @@ def inside(protected):
     return folder
 
 
-def enter(protected):
-    """Returns the world's folder, in a child. Exits with SKIP, and says so, when namespaces are not permitted."""
+def permitted(all_users=False):
+    """Whether enter would get as far as its own namespaces."""
+    child = os.fork()
+    if child == 0:
+        try:
+            unshare(all_users)
+            os._exit(0)
+        except NotPermitted:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def enter(protected, all_users=False):
+    """Returns the world's folder, in a child. Exits with SKIP, and says so, when namespaces are not permitted.
+    all_users: all users of the system exist within, and a host name of its own; this needs root. Otherwise there is only oneself."""
     parent = os.getpid()
     try:
-        unshare()
+        unshare(all_users)
     except NotPermitted as error:
         print(f"SKIPPED: the test world needs namespaces, which are not permitted here ({error})", flush=True)
         sys.exit(SKIP)

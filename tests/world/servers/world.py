@@ -23,13 +23,13 @@ def policy_text(domain):
 
 
 class World:
-    def __init__(self, folder):
+    def __init__(self, folder, mail=mailhosts.MailHosts):
         self.folder = folder
         self.authority = authority.Authority(self.make("ca"))
         self.ca_file = self.authority.file
         self.proxy = dns.Proxy()
         self.unbound = dns.Unbound(self.make("dns"))
-        self.mail = mailhosts.MailHosts(folder)
+        self.mail = mail(folder)
         self.odd = policyhosts.Misbehaver(folder)
         self.nginx = policyhosts.Nginx(folder)
         self.tunnel = policyhosts.Tunnel()
