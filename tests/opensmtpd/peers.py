@@ -2,6 +2,7 @@
 """table-mtasts and filter-mtasts as smtpd starts them, without smtpd; and what their tests have in common."""
 import argparse
 import os
+import re
 import select
 import socket
 import struct
@@ -10,6 +11,7 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
+TOKEN = "1ef1c203cc576e5d"
 CACHED = 30  # domains in the store that cached.lua fills: cached0.test …, each third one in mode testing
 GROWTH_KIB = 256  # resident memory may grow by this much: pages that are used for the first time. A leak of each session would be more
 options = argparse.Namespace(build=f"{HERE}/../../build", light=False)
@@ -98,6 +100,35 @@ class Table:
     def end(self):
         self.socket.close()
         return self.process.wait(20)
+
+
+class Filter(Table):
+    """What it registers may grow: reports and phases of smtp-in, reports of smtp-out, and nothing that ends smtpd or tells a password."""
+    program = "filter-mtasts"
+
+    def __init__(self, folder, more="", cached=False):
+        super().__init__(folder, more, cached=cached)
+        self.send(b"config|smtpd-version|7.4.0-portable\nconfig|smtp-session-timeout|300\nconfig|subsystem|smtp-in\n"
+                  b"config|subsystem|smtp-out\nconfig|admd|relay.test\nconfig|ready\n")
+        registered = b""
+        while not registered.endswith(b"register|ready\n"):
+            registered += self.lines(1)
+        self.registered = words = registered.decode("ascii").splitlines()[:-1]
+        for line in words:
+            if not re.fullmatch(r"register\|(report\|smtp-(in|out)|filter\|smtp-in)\|[a-z-]+", line):
+                raise AssertionError(f"registration: {line!r}")
+        for line in ("register|filter|smtp-in|auth", "register|filter|smtp-in|data-line", "register|report|smtp-in|protocol-client",
+                     "register|report|smtp-out|protocol-client"):
+            same(line in words, False, line)
+        same(("register|filter|smtp-in|rcpt-to" in words, len(set(words))), (True, len(words)), "rcpt-to, and nothing twice")
+
+
+def request(session, phase, value, version="0.7"):
+    return f"filter|{version}|1576146008.006099|smtp-in|{phase}|{session:016x}|{TOKEN}|{value}\n".encode()
+
+
+def proceed(session):
+    return f"filter-result|{session:016x}|{TOKEN}|proceed\n".encode()
 
 
 def fill(store):
