@@ -76,8 +76,8 @@ struct task {
   struct task *next;
   struct waitable *waits_for; /* NULL: it does not wait */
   bool queued, started, ok;
-  bool in_rule;                      /* a rule's, or started by one: its lookups ask no rules, or they would never end */
-  void (*ended)(struct task *task);  /* NULL: nobody is told. Takes the results from the task's stack */
+  bool in_rule;                     /* a rule's, or started by one: its lookups ask no rules, or they would never end */
+  void (*ended)(struct task *task); /* NULL: nobody is told. Takes the results from the task's stack */
   void *ended_arg;
   bool limited;        /* has a budget */
   unsigned spent;      /* of it */

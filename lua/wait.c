@@ -170,8 +170,10 @@ int wait_for(lua_State *L, struct env *env, struct waitable *w, lua_KFunction k)
       return lua_yieldk(L, 0, (lua_KContext)w, k);
     }
     if (env->settled)
-      return luaL_error(L, "nothing can wait here: only the rule itself may, not a coroutine it made, nor a function that Lua calls back "
-                           "(of table.sort, string.gsub, a finalizer)");
+      return luaL_error(
+          L,
+          "nothing can wait here: only the rule itself may, not a coroutine it made, nor a function that Lua calls back "
+          "(of table.sort, string.gsub, a finalizer)");
     if (!drive(L, env) && !w->done) return luaL_error(L, "nothing is under way that could end this wait");
   }
   /* An alarm that came with the result is told now: a short script may never wait again. */

@@ -96,6 +96,14 @@ struct mts_span mts_span_of(const char *text) {
   return text ? mts_span(text, strlen(text)) : mts_span("", 0);
 }
 
+char *mts_span_copy(struct mts_span text) {
+  char *copy = malloc(text.n + 1);
+  if (!copy) return NULL;
+  if (text.n) memcpy(copy, text.p, text.n);
+  copy[text.n] = 0;
+  return copy;
+}
+
 bool mts_span_equals(struct mts_span a, const char *text) {
   size_t n = strlen(text);
   return a.n == n && (n == 0 || memcmp(a.p, text, n) == 0);

@@ -23,6 +23,7 @@ void mts_text_format(char *to, size_t size, const char *format, ...) __attribute
 
 static inline struct mts_span mts_span(const char *p, size_t n) { return (struct mts_span){p, n}; }
 struct mts_span mts_span_of(const char *text); /* NULL is empty */
+char *mts_span_copy(struct mts_span text);     /* as a string of its own; NULL: no memory */
 bool mts_span_equals(struct mts_span a, const char *text);
 bool mts_span_begins(struct mts_span a, const char *text);
 

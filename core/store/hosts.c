@@ -77,7 +77,7 @@ static enum mts_err read_host(struct mts_span text, struct mts_host *host) {
   if (!mts_number_parse(cut(&text, ' '), UINT16_MAX, &preference)) return MTS_ERR_ARGUMENT;
   struct mts_span name = cut(&text, ' ');
   if (!is_name(name)) return MTS_ERR_ARGUMENT;
-  *host = (struct mts_host){.name = strndup(name.p, name.n), .preference = (uint16_t)preference, .permitted = true};
+  *host = (struct mts_host){.name = mts_span_copy(name), .preference = (uint16_t)preference, .permitted = true};
   if (!host->name) return MTS_ERR_NO_MEMORY;
   if (surely_none) host->err = MTS_ERR_MX_ADDRESS;
   return read_addresses(text, host);

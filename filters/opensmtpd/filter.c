@@ -24,7 +24,7 @@
 #include "setup.h"
 
 #define OUT_MAX (4 * 1024 * 1024) /* answers that smtpd has not read yet: more than all that can wait at once */
-#define OUT_PAUSE (64 * 1024) /* with more of them no further request is read */
+#define OUT_PAUSE (64 * 1024)     /* with more of them no further request is read */
 
 struct filter {
   struct mts_log *log;
@@ -124,8 +124,7 @@ static bool start(struct filter *filter, const struct mts_settings *settings, ch
   filter->out.limit = OUT_MAX;
   filter->base = event_base_new();
   if (!filter->base || setup_log(settings, &filter->log) || !setup_channels(&filter->in, &filter->out_fd)) return false;
-  const struct engine_config config = {
-      .settings = settings, .base = filter->base, .log = filter->log, .say = say, .arg = filter};
+  const struct engine_config config = {.settings = settings, .base = filter->base, .log = filter->log, .say = say, .arg = filter};
   if (engine_new(&config, why, &filter->engine)) return false;
   recording_new(settings_text(settings, SETTING_record), filter->log, &filter->recording);
   int flags = fcntl(filter->out_fd, F_GETFL);
@@ -163,9 +162,10 @@ static int serve(const struct mts_settings *settings) {
 int main(int argc, char **argv) {
   const char *log = NULL;
   const struct setup_words words = {.program = "filter-mtasts",
-                                    .usage = "filter-mtasts [-s NAME=VALUE] [settings]\n"
-                                             "       filter-mtasts -r LOG [-s NAME=VALUE] [settings]\n"
-                                             "started by smtpd: filter NAME proc-exec \"/path/to/filter-mtasts settings\"",
+                                    .usage =
+                                        "filter-mtasts [-s NAME=VALUE] [settings]\n"
+                                        "       filter-mtasts -r LOG [-s NAME=VALUE] [settings]\n"
+                                        "started by smtpd: filter NAME proc-exec \"/path/to/filter-mtasts settings\"",
                                     .defaults = defaults,
                                     .replay = &log};
   struct mts_settings *settings = NULL;

@@ -127,7 +127,7 @@ void filter_reply_text(const char *text, char *to, size_t size) {
   while (is_blank(*said)) said++;
   char line[FILTER_REPLY_MAX];
   size_t n = 0;
-  for (; said[n] && n < sizeof line - 1; n++) line[n] = (char)(is_blank(said[n]) ? ' ' : said[n]);
+  for (; n < sizeof line - 1 && said[n]; n++) line[n] = (char)(is_blank(said[n]) ? ' ' : said[n]);
   line[n] = 0;
   mts_text_format(to, size, "%s%s", is_refusal(line) ? "" : "451 4.7.1 ", n ? line : "please try again later");
 }

@@ -7,9 +7,9 @@
 
 #include "base/name.h"
 
-const enum filter_event outgoing_events[] = {
-    FILTER_EVENT_LINK_CONNECT, FILTER_EVENT_LINK_GREETING, FILTER_EVENT_LINK_TLS,        FILTER_EVENT_LINK_DISCONNECT,
-    FILTER_EVENT_TX_BEGIN,     FILTER_EVENT_TX_RCPT,       FILTER_EVENT_PROTOCOL_SERVER, FILTER_EVENT_UNKNOWN};
+const enum filter_event outgoing_events[] = {FILTER_EVENT_LINK_CONNECT,    FILTER_EVENT_LINK_GREETING, FILTER_EVENT_LINK_TLS,
+                                             FILTER_EVENT_LINK_DISCONNECT, FILTER_EVENT_TX_BEGIN,      FILTER_EVENT_TX_RCPT,
+                                             FILTER_EVENT_PROTOCOL_SERVER, FILTER_EVENT_UNKNOWN};
 
 #define ENDPOINT_SIZE 64 /* "[IPv6]:port" */
 #define REASON_SIZE 160
@@ -108,7 +108,8 @@ static void tell(const struct outgoing *outgoing, const struct outgoing_session 
 
 static enum mts_err without_tls(const struct outgoing_session *session) {
   if (session->refusal[0]) return MTS_ERR_STARTTLS_REFUSED;
-  return session->offered ? MTS_ERR_TLS_HANDSHAKE : MTS_ERR_STARTTLS_MISSING; /* offered: smtpd tried in a session before this one */
+  return session->offered ? MTS_ERR_TLS_HANDSHAKE
+                          : MTS_ERR_STARTTLS_MISSING; /* offered: smtpd tried in a session before this one */
 }
 
 static void recipient(const struct outgoing *outgoing, struct outgoing_session *session, const struct filter_line *report) {
@@ -120,7 +121,7 @@ static void recipient(const struct outgoing *outgoing, struct outgoing_session *
   for (size_t i = 0; i < session->domain_count; i++) {
     if (strlen(session->domains[i]) == domain.n && strncasecmp(session->domains[i], domain.p, domain.n) == 0) return;
   }
-  char *kept = strndup(domain.p, domain.n);
+  char *kept = mts_span_copy(domain);
   if (!kept) return;
   session->domains[session->domain_count++] = kept;
   tell(outgoing, session, kept, session->tls ? MTS_OK : without_tls(session));

@@ -12,12 +12,12 @@
 /* How TLS went, told once for each session and domain of its recipients; for a session that failed before it named one, once without a
  * domain. Texts are lent and may be empty. */
 struct outgoing_outcome {
-  const char *domain;          /* as in the recipient's address; NULL: no recipient was named */
-  const char *address;         /* of the mail host, without port */
-  const char *source;          /* our own */
-  const char *helo;            /* the host's name by its greeting */
-  enum mts_err err;            /* MTS_OK: TLS; STARTTLS_MISSING, STARTTLS_REFUSED, TLS_HANDSHAKE (also: its certificate did not pass) */
-  const char *reason;          /* what the host said */
+  const char *domain;  /* as in the recipient's address; NULL: no recipient was named */
+  const char *address; /* of the mail host, without port */
+  const char *source;  /* our own */
+  const char *helo;    /* the host's name by its greeting */
+  enum mts_err err;    /* MTS_OK: TLS; STARTTLS_MISSING, STARTTLS_REFUSED, TLS_HANDSHAKE (also: its certificate did not pass) */
+  const char *reason;  /* what the host said */
 };
 typedef void (*outgoing_fn)(void *arg, const struct outgoing_outcome *outcome);
 

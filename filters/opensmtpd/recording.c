@@ -26,7 +26,8 @@ void recording_new(const char *path, struct mts_log *log, struct recording **rec
   made->log = log;
   made->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
   if (made->fd < 0 || fstat(made->fd, &stat) != 0 || !S_ISREG(stat.st_mode)) {
-    mts_log_write(log, MTS_LOG_ERROR, NULL, "nothing is recorded: %s: %s", path, made->fd < 0 ? strerror(errno) : "not a regular file");
+    mts_log_write(log, MTS_LOG_ERROR, NULL, "nothing is recorded: %s: %s", path,
+                  made->fd < 0 ? strerror(errno) : "not a regular file");
     recording_free(&made);
     return;
   }

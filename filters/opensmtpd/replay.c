@@ -140,8 +140,13 @@ static bool play(struct replay *replay, const char *log, int in, int out, const 
   if (!read_all(log, in, &replay->text)) return false;
   replay->base = event_base_new();
   bool well = replay->out && replay->base && setup_log(settings, &replay->log) == MTS_OK;
-  const struct engine_config config = {
-      .settings = settings, .base = replay->base, .log = replay->log, .say = say, .told = told, .outgoing = outgoing, .arg = replay};
+  const struct engine_config config = {.settings = settings,
+                                       .base = replay->base,
+                                       .log = replay->log,
+                                       .say = say,
+                                       .told = told,
+                                       .outgoing = outgoing,
+                                       .arg = replay};
   well = well && engine_new(&config, why, &replay->engine) == MTS_OK;
   if (well)
     run(replay);

@@ -9,9 +9,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define RECIPIENT_SIZE 1024     /* no address is that long */
-#define WATCHDOG_SLACK_MS 2000  /* an answer later than its deadline by this much will not come any more */
-#define HOSTS_AGAIN_MS 60000    /* so long a domain's MX hosts are not asked for again, if they were found */
+#define RECIPIENT_SIZE 1024    /* no address is that long */
+#define WATCHDOG_SLACK_MS 2000 /* an answer later than its deadline by this much will not come any more */
+#define HOSTS_AGAIN_MS 60000   /* so long a domain's MX hosts are not asked for again, if they were found */
 
 struct requests {
   struct requests_config config;
@@ -28,7 +28,7 @@ struct request {
   struct rule_call *call;
   struct mts_lookup *lookup;
   struct event *watchdog;
-  bool *answered; /* told while it is being taken */
+  bool *answered;                /* told while it is being taken */
   enum filter_decision decision; /* so far */
   struct request_story story;
   char domain[MTS_NAME_SIZE];

@@ -12,12 +12,12 @@
 
 /* How an answer came about, for the log and for who replays a session. */
 struct request_story {
-  int hook;            /* of the rules, from 1, that decided; 0: none did */
-  bool hook_failed;    /* a hook was stopped or failed */
-  bool overdue;        /* the deadline passed */
-  const char *looked_up; /* the domain whose policy was looked up; NULL: none was */
+  int hook;               /* of the rules, from 1, that decided; 0: none did */
+  bool hook_failed;       /* a hook was stopped or failed */
+  bool overdue;           /* the deadline passed */
+  const char *looked_up;  /* the domain whose policy was looked up; NULL: none was */
   enum mts_action action; /* what came of it */
-  int64_t ms;          /* since it was asked */
+  int64_t ms;             /* since it was asked */
 };
 
 struct requests_config {

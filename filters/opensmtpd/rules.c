@@ -341,6 +341,8 @@ void rules_free(struct rules **rules) {
   *rules = NULL;
 }
 
-struct mts *rules_context(struct rules *rules) { return rules->m; }
+struct mts *rules_context(struct rules *rules) {
+  return rules->m;
+}
 
 bool rules_want(const struct rules *rules, enum filter_phase phase) { return rules->wanted[phase]; }

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-const enum filter_event session_events[] = {
-    FILTER_EVENT_LINK_CONNECT, FILTER_EVENT_LINK_IDENTIFY, FILTER_EVENT_LINK_TLS, FILTER_EVENT_LINK_AUTH,
-    FILTER_EVENT_LINK_DISCONNECT, FILTER_EVENT_TX_MAIL, FILTER_EVENT_TX_RCPT, FILTER_EVENT_TX_RESET,
-    FILTER_EVENT_TX_ROLLBACK, FILTER_EVENT_TX_COMMIT, FILTER_EVENT_UNKNOWN};
+const enum filter_event session_events[] = {FILTER_EVENT_LINK_CONNECT, FILTER_EVENT_LINK_IDENTIFY,   FILTER_EVENT_LINK_TLS,
+                                            FILTER_EVENT_LINK_AUTH,    FILTER_EVENT_LINK_DISCONNECT, FILTER_EVENT_TX_MAIL,
+                                            FILTER_EVENT_TX_RCPT,      FILTER_EVENT_TX_RESET,        FILTER_EVENT_TX_ROLLBACK,
+                                            FILTER_EVENT_TX_COMMIT,    FILTER_EVENT_UNKNOWN};
 
 struct sessions {
   struct by_id_table table;
@@ -34,9 +34,7 @@ static void forget_recipients(struct session *session) {
   session->recipient_count = session->recipient_room = 0;
 }
 
-static char *copy(struct mts_span text) {
-  return text.n && text.n <= SESSION_TEXT_MAX ? strndup(text.p, text.n) : NULL;
-}
+static char *copy(struct mts_span text) { return text.n && text.n <= SESSION_TEXT_MAX ? mts_span_copy(text) : NULL; }
 
 void session_set(struct session *session, enum session_field field, struct mts_span text) {
   free(session->field[field]);

@@ -6,7 +6,7 @@
 #include "by_id.h"
 
 #define SESSIONS_MAX 20000
-#define SESSION_TEXT_MAX 1024    /* of a field; no name and no address is that long */
+#define SESSION_TEXT_MAX 1024       /* of a field; no name and no address is that long */
 #define SESSION_RECIPIENTS_MAX 1000 /* smtpd's own limit by default */
 
 /* clang-format off */
@@ -23,7 +23,7 @@ enum session_field {
 };
 
 struct session {
-  struct by_id by_id; /* first */
+  struct by_id by_id;               /* first */
   char *field[SESSION_FIELD_COUNT]; /* NULL: not known */
   char **recipients;
   size_t recipient_count, recipient_room;

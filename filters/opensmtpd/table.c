@@ -269,8 +269,9 @@ static void stop(struct table *table) {
 
 int main(int argc, char **argv) {
   const struct setup_words words = {.program = "table-mtasts",
-                                    .usage = "table-mtasts [-s NAME=VALUE] [/path/to/settings]\n"
-                                             "started by smtpd: table NAME \"mtasts:/path/to/settings\"",
+                                    .usage =
+                                        "table-mtasts [-s NAME=VALUE] [/path/to/settings]\n"
+                                        "started by smtpd: table NAME \"mtasts:/path/to/settings\"",
                                     .defaults = defaults};
   struct mts_settings *settings = NULL;
   int code = setup_read(&words, argc, argv, &settings);

@@ -39,7 +39,8 @@ struct entry {
 
 static int64_t mono(void) { return mts_clock_mono_ms(&mts_clock_real); }
 
-enum mts_err tally_new(struct mts *m, struct mts_log *log, const struct recent *recent, tally_fn show, void *arg, struct tally **tally) {
+enum mts_err tally_new(struct mts *m, struct mts_log *log, const struct recent *recent, tally_fn show, void *arg,
+                       struct tally **tally) {
   struct tally *made = calloc(1, sizeof *made);
   if (!made) return MTS_ERR_NO_MEMORY;
   *made = (struct tally){.m = m, .log = log, .recent = recent, .show = show, .arg = arg};
@@ -96,7 +97,8 @@ static void store(struct tally *tally, const struct mts_session *session) {
     tally->lost++;
     return;
   }
-  if (tally->lost) mts_log_write(tally->log, MTS_LOG_WARNING, NULL, "%llu sessions were not counted", (unsigned long long)tally->lost);
+  if (tally->lost)
+    mts_log_write(tally->log, MTS_LOG_WARNING, NULL, "%llu sessions were not counted", (unsigned long long)tally->lost);
   tally->lost = 0;
   enum mts_err err = mts_session_record(tally->m, session); /* says itself what is wrong with the store */
   if (err == MTS_ERR_OK || err == MTS_ERR_STORE_NONE) return;
@@ -129,8 +131,9 @@ static void verified(void *arg, enum mts_err err, const char *detail) {
   struct entry *entry = arg;
   bool told = err == MTS_OK || mts_err_result_type(err) != NULL;
   if (entry->err == MTS_OK && !told) { /* mail went well, and how the certificate is cannot be told */
-    mts_log_write(entry->tally->log, MTS_LOG_INFO, entry->domain, "session with %s [%s] is not counted, its certificate is not known: %s",
-                  entry->mx, entry->address, mts_err_message(err));
+    mts_log_write(entry->tally->log, MTS_LOG_INFO, entry->domain,
+                  "session with %s [%s] is not counted, its certificate is not known: %s", entry->mx, entry->address,
+                  mts_err_message(err));
     release(entry);
     return;
   }
@@ -165,7 +168,8 @@ struct found {
 static void policy_found(void *arg, enum mts_err err, struct mts_answer *answer) {
   struct found *found = arg;
   (void)err;
-  if (answer && answer->policy && answer->policy->mode != MTS_MODE_NONE) found->policy = mts_policy_ref((struct mts_policy *)(uintptr_t)answer->policy);
+  if (answer && answer->policy && answer->policy->mode != MTS_MODE_NONE)
+    found->policy = mts_policy_ref((struct mts_policy *)(uintptr_t)answer->policy);
   mts_answer_free(&answer);
 }
 

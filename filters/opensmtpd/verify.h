@@ -6,8 +6,8 @@
 
 #include "mtasts.h"
 
-#define VERIFY_HOSTS_MAX 256    /* pairs of a host and an address that are remembered */
-#define VERIFY_AT_ONCE 16       /* probes */
+#define VERIFY_HOSTS_MAX 256 /* pairs of a host and an address that are remembered */
+#define VERIFY_AT_ONCE 16    /* probes */
 #define VERIFY_KNOWN_MS 600000
 
 struct verify;

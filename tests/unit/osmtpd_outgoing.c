@@ -76,7 +76,8 @@ static void one(const struct seen *seen, const char *domain, enum mts_err err) {
 
 static void mail_over_tls_is_a_success_of_its_domain(void **s) {
   (void)s;
-  const char *const events[] = {GREETING, OFFER, GO, TLS, FINE, FINE, MAIL, FINE, RCPT, "tx-data 2fcfc225|ok", "tx-commit 2fcfc225|279", NULL};
+  const char *const events[] = {
+      GREETING, OFFER, GO, TLS, FINE, FINE, MAIL, FINE, RCPT, "tx-data 2fcfc225|ok", "tx-commit 2fcfc225|279", NULL};
   struct seen seen = play(events);
   one(&seen, "a.test", MTS_OK);
   assert_string_equal(seen.at[0].address, "198.51.100.12");
@@ -86,8 +87,18 @@ static void mail_over_tls_is_a_success_of_its_domain(void **s) {
 
 static void each_domain_of_a_session_counts_once(void **s) {
   (void)s;
-  const char *const events[] = {GREETING, OFFER, GO, TLS, FINE, MAIL, RCPT, "tx-rcpt 2fcfc225|ok|ann@A.test",
-                                "tx-rcpt 2fcfc225|permfail|joe|x@b.test", "tx-begin 99", "tx-rcpt 99|ok|joe@a.test", NULL};
+  const char *const events[] = {GREETING,
+                                OFFER,
+                                GO,
+                                TLS,
+                                FINE,
+                                MAIL,
+                                RCPT,
+                                "tx-rcpt 2fcfc225|ok|ann@A.test",
+                                "tx-rcpt 2fcfc225|permfail|joe|x@b.test",
+                                "tx-begin 99",
+                                "tx-rcpt 99|ok|joe@a.test",
+                                NULL};
   struct seen seen = play(events);
   assert_int_equal(seen.count, 2);
   assert_string_equal(seen.at[0].domain, "a.test");
@@ -140,10 +151,10 @@ static void before_7_0_it_ends_the_session_right_after_link_tls(void **s) {
 static void an_end_that_has_nothing_to_do_with_tls_is_not_told(void **s) {
   (void)s;
   const char *const banner[] = {"protocol-server 554 no mail today", NULL}, *const silent[] = {NULL},
-                           *const halfway[] = {GREETING, "protocol-server 250-mx.a.test", NULL},
-                           *const helo[] = {GREETING, "protocol-server 502 5.5.1 what?", NULL},
-                           *const refused_mail[] = {GREETING, OFFER, GO, TLS, FINE, "protocol-server 550 5.7.1 no", NULL},
-                           *const quiet[] = {GREETING, OFFER, NULL};
+                    *const halfway[] = {GREETING, "protocol-server 250-mx.a.test", NULL},
+                    *const helo[] = {GREETING, "protocol-server 502 5.5.1 what?", NULL},
+                    *const refused_mail[] = {GREETING, OFFER, GO, TLS, FINE, "protocol-server 550 5.7.1 no", NULL},
+                    *const quiet[] = {GREETING, OFFER, NULL};
   const char *const *const all[] = {banner, silent, halfway, helo, refused_mail, quiet};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     struct seen seen = play(all[i]);
