@@ -252,7 +252,8 @@ osmtpd {
   text = 'Adds a hook to a phase of the sessions of smtpd\'s clients. It is called as fn(session, value) and returns a decision, or nil: '
     .. 'no opinion. Hooks are asked in the order they were added and the first decision wins; without one smtpd proceeds. A hook may '
     .. 'wait for lookups and probes: its session waits with it, others go on, and after mail_deadline_ms it is ended and smtpd '
-    .. 'proceeds. One that fails, runs more than 50 million instructions or takes more than 64 MB of memory is logged with a traceback and counts as no opinion.',
+    .. 'proceeds. One that fails, runs more than 50 million instructions or takes more than 64 MB of memory is logged with a '
+    .. 'traceback and counts as no opinion.',
   args = {
     { 'phase', 'string', '"connect" (value: the client\'s address), "helo", "ehlo" (the name it gives), "mail-from" (the sender, "" is the '
       .. 'empty one), "rcpt-to" (the recipient), "data", "commit", "quit" (nil)' },
