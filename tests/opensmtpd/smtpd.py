@@ -13,6 +13,7 @@ from servers import mailhosts, namespace
 USERS = {"opensmtpd": 7001, "opensmtpq": 7002}
 PROGRAMS = ("table-mtasts", "filter-mtasts")
 LIBEXEC = "/usr/libexec/opensmtpd"
+COVERED = ("/var/spool", "/var/lib", "/usr/libexec", "/run")  # smtpd has places in them compiled in
 CONFIG = """table stsdom "mtasts:{settings}"
 table stsmx "mtasts:{settings}"
 filter "sts" proc-exec "{libexec}/filter-mtasts {held}"
@@ -58,6 +59,12 @@ class Receiver(mailhosts.MailHosts):
                 return
 
 
+def hidden(path):
+    """Why nothing below this path could be used after cover; None: it could."""
+    below = [folder for folder in COVERED if os.path.realpath(path).startswith(os.path.realpath(folder) + "/")]
+    return f"{path} lies below {below[0]}, where smtpd has its own places" if below else None
+
+
 def cover(folder, world):
     """The users, folders and certificates that smtpd has compiled in, for this namespace only."""
     for name, text in (("passwd", "{0}:x:{1}:{1}::/nonexistent:/usr/sbin/nologin\n"), ("group", "{0}:x:{1}:\n")):
@@ -66,7 +73,7 @@ def cover(folder, world):
         with open(f"{folder}/{name}", "w", encoding="utf-8") as out:
             out.write("".join(lines) + "".join(text.format(user, number) for user, number in USERS.items()))
         namespace.mount(f"{folder}/{name}", f"/etc/{name}", flags=namespace.MS_BIND)
-    for path in ("/var/spool", "/var/lib", "/usr/libexec", "/run"):
+    for path in COVERED:
         namespace.mount("tmpfs", path, "tmpfs", data="size=64m,mode=0755")
     os.makedirs("/var/lib/opensmtpd/empty")
     with open(f"{folder}/resolv.conf", "a", encoding="ascii") as out:
