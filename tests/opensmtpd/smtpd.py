@@ -13,6 +13,7 @@ from servers import mailhosts, namespace
 USERS = {"opensmtpd": 7001, "opensmtpq": 7002}
 PROGRAMS = ("table-mtasts", "filter-mtasts")
 LIBEXEC = "/usr/libexec/opensmtpd"
+COVERED = ("/var/spool", "/var/lib", "/usr/libexec", "/run")  # smtpd has places in them compiled in
 CONFIG = """table stsdom "mtasts:{settings}"
 table stsmx "mtasts:{settings}"
 filter "sts" proc-exec "{libexec}/filter-mtasts {held}"
@@ -58,6 +59,12 @@ class Receiver(mailhosts.MailHosts):
                 return
 
 
+def hidden(path):
+    """Why nothing below this path could be used after cover; None: it could."""
+    below = [folder for folder in COVERED if os.path.realpath(path).startswith(os.path.realpath(folder) + "/")]
+    return f"{path} lies below {below[0]}, where smtpd has its own places" if below else None
+
+
 def cover(folder, world):
     """The users, folders and certificates that smtpd has compiled in, for this namespace only."""
     for name, text in (("passwd", "{0}:x:{1}:{1}::/nonexistent:/usr/sbin/nologin\n"), ("group", "{0}:x:{1}:\n")):
@@ -66,7 +73,7 @@ def cover(folder, world):
         with open(f"{folder}/{name}", "w", encoding="utf-8") as out:
             out.write("".join(lines) + "".join(text.format(user, number) for user, number in USERS.items()))
         namespace.mount(f"{folder}/{name}", f"/etc/{name}", flags=namespace.MS_BIND)
-    for path in ("/var/spool", "/var/lib", "/usr/libexec", "/run"):
+    for path in COVERED:
         namespace.mount("tmpfs", path, "tmpfs", data="size=64m,mode=0755")
     os.makedirs("/var/lib/opensmtpd/empty")
     with open(f"{folder}/resolv.conf", "a", encoding="ascii") as out:
@@ -116,9 +123,13 @@ class Smtpd:
         with open(self.log_path, encoding="utf-8", errors="replace") as source:
             return source.read()
 
+    def client(self, port=None, timeout=60):
+        """A connection that was greeted. Without the name Python would ask DNS for this machine's."""
+        return smtplib.SMTP("127.0.0.1", port or self.port, local_hostname="client.test", timeout=timeout)
+
     def banner(self):
         try:
-            with smtplib.SMTP("127.0.0.1", self.port, timeout=5):
+            with self.client(timeout=5):
                 return True
         except (OSError, smtplib.SMTPException):
             return False
@@ -133,11 +144,14 @@ class Smtpd:
             time.sleep(0.05)
 
     def submit(self, to, only_ask=False, port=None):
-        """The reply to RCPT: its code. only_ask: no mail follows. Of the tests' own smtpd.conf port 2526 has the filter."""
-        with smtplib.SMTP("127.0.0.1", port or self.port, timeout=60) as client:
-            client.ehlo("client.test")
+        """The reply to RCPT: its code; rcpt_s: the seconds it took. only_ask: no mail follows. Of the tests' own smtpd.conf port 2526 has the
+        filter."""
+        with self.client(port) as client:
+            client.ehlo()
             client.mail("from@client.test")
+            began = time.monotonic()
             code, _ = client.rcpt(to)
+            self.rcpt_s = time.monotonic() - began
             if code == 250 and not only_ask:
                 client.data("Subject: hello\r\n\r\nhello\r\n")
             return code

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: ISC
 """Who waits for whom, with a real smtpd and the filter."""
-import smtplib
 import threading
 import time
 
@@ -71,8 +70,8 @@ class Waiting(Case):
         self.world.seen()
         clients = []
         for number in range(CROWD):  # one after the other: few wait for accept at a time, or the kernel makes them come again
-            client = smtplib.SMTP("127.0.0.1", FILTER, timeout=60)
-            client.ehlo("client.test")
+            client = self.server.client(FILTER)
+            client.ehlo()
             client.mail("from@client.test")
             clients.append((client, threading.Thread(target=ask, args=(number, client, self.crowd(number)))))
         for _, thread in clients:
