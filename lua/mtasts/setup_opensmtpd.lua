@@ -32,7 +32,8 @@ local function look_at_smtpd(path)
       local version = program:match 'OpenSMTPD (%d+%.%d+[%w.-]*)'
       return {
         path = candidate, version = version and version:gsub('%-portable$', '') or nil,
-        folder = program:match '%z(/[%w/._-]+)/table%-%%s%z', ca = program:match '%z(/[%w/._-]+%.crt)%z' or program:match '%z(/[%w/._-]+%.pem)%z',
+        folder = program:match '%z(/[%w/._-]+)/table%-%%s%z',
+        ca = program:match '%z(/[%w/._-]+%.crt)%z' or program:match '%z(/[%w/._-]+%.pem)%z',
       }
     end
   end
@@ -52,7 +53,7 @@ end
 local function own_folder()
   if place.built then return place.folder end
   if place.opensmtpd:sub(1, 1) == '/' then return place.opensmtpd end
-  local path, count = place.folder .. '/' .. place.opensmtpd, nil
+  local path, count = place.folder .. '/' .. place.opensmtpd
   repeat path, count = path:gsub('/[^/]+/%.%.', '', 1) until count == 0
   return path
 end
@@ -95,7 +96,8 @@ local function find_warnings(facts)
   end
   if facts.own:find '[^%w/._+@=,-]' then warn('%s: smtpd starts programs with a shell, which reads this name in its own way', facts.own) end
   if old(facts.version) then
-    warn('OpenSMTPD %s sends no server name (SNI), which RFC 8461 7.1 asks for: mail to some hosts will wait; use 7.4 or later', facts.version)
+    warn('OpenSMTPD %s sends no server name (SNI), which RFC 8461 7.1 asks for: mail to some hosts will wait; use 7.4 or later',
+      facts.version)
   end
   if not is_there(facts.ca) then warn('%s is missing: smtpd 7 does not start without it (package ca-certificates)', facts.ca) end
   local content = content_of(facts.config)
@@ -109,15 +111,21 @@ local function find_commands(facts)
     list[#list + 1] = '# ' .. about
     for _, command in ipairs { ... } do list[#list + 1] = command end
   end
-  if facts.own ~= facts.libexec then add('smtpd looks for tables in one folder only', ('ln -sf %s %s/'):format(quoted(facts.table), facts.libexec)) end
+  if facts.own ~= facts.libexec then
+    add('smtpd looks for tables in one folder only', ('ln -sf %s %s/'):format(quoted(facts.table), facts.libexec))
+  end
   local folder = folder_of(facts.store)
-  if folder ~= '' then
-    add("policies are kept here; smtpd's programs run as " .. facts.user,
-      ('install -d -o %s -g %s -m 2770 %s'):format(facts.user, facts.user, quoted(folder)))
+  local make = ('install -d -o %s -g %s -m 2770 %s'):format(facts.user, facts.user, quoted(folder))
+  if facts.store == DEFAULT_STORE then
+    -- It is for mtasts alone. smtpd starts filters with one group only: what is another's in there they could not use.
+    add("policies are kept here; smtpd's programs run as " .. facts.user, make,
+      ('chown -R %s:%s %s'):format(facts.user, facts.user, folder))
+  elseif folder ~= '' then
+    add(('policies are kept here; %s must be able to write there'):format(facts.user), ('[ -d %s ] || %s'):format(quoted(folder), make))
   end
   local settings = folder_of(facts.settings)
   add('the settings of both programs: may be empty, must be there', 'touch ' .. facts.settings, 'chmod 644 ' .. facts.settings)
-  if settings ~= '' and settings ~= '/etc' then table.insert(list, #list - 1, ('install -d -m 755 %s'):format(settings)) end
+  if settings ~= '' then table.insert(list, #list - 1, ('[ -d %s ] || install -d -m 755 %s'):format(settings, settings)) end
   return list
 end
 
@@ -157,7 +165,8 @@ local function steps(page, facts, commands)
   page:note(('2. In %s, if you like:'):format(facts.settings))
   page:line '#'
   for _, line in ipairs {
-    '# a resolver on this machine; without: those of /etc/resolv.conf', 'nameservers = 127.0.0.1', '# each decision in the log', 'log_level = info',
+    '# each decision in the log', 'log_level = info',
+    '# only where a resolver runs on this machine; else /etc/resolv.conf counts', '# nameservers = 127.0.0.1',
   } do page:line('#   ' .. line) end
   if facts.given_store then page:line('#   # where policies are kept\n#   store = ' .. facts.given_store) end
   page:line '#'
@@ -171,7 +180,8 @@ local function remarks(page, facts)
   page:line '#'
   page:note 'Good to know:'
   if not facts.version then
-    page:item 'OpenSMTPD 6.8 and older send no server name (SNI), which RFC 8461 7.1 asks for: mail to some hosts will wait. Use 7.4 or later.'
+    page:item('OpenSMTPD 6.8 and older send no server name (SNI), which RFC 8461 7.1 asks for: mail to some hosts will wait. '
+      .. 'Use 7.4 or later.')
   end
   page:item('Never use "relay tls no-verify" beside "relay tls": smtpd 7 mixes their sessions, unless helo, src, ca or pki differ.')
   page:item(('smtpd 7 does not start when a relay action has no "ca" and %s is missing.'):format(facts.ca))
@@ -179,14 +189,16 @@ end
 
 local function rules(page, facts)
   page:line()
-  page:note "Two tables, one program: for which domains a policy must be enforced, and which of their hosts to use. (\"mx\" is a word of smtpd's own.)"
+  page:note('Two tables, one program: for which domains a policy must be enforced, and which of their hosts to use. '
+    .. "(The name mx is taken: it is a word of smtpd's own.)")
   page:rule(('table stsdom "mtasts:%s"'):format(facts.settings))
   page:rule(('table stsmx "mtasts:%s"'):format(facts.settings))
   page:line()
   page:note 'Looks the policy up when a recipient is named, so that only this client waits; the tables then find it.'
   page:rule('filter "sts" proc-exec', ('"%s %s"'):format(facts.filter, facts.settings))
   page:line()
-  page:note 'Where mail comes in: port 25 of this machine only, and the command sendmail. For other machines: listen on ADDRESS filter "sts"'
+  page:note('Where mail comes in: port 25 of this machine only, and the command sendmail. '
+    .. 'For other machines: listen on ADDRESS filter "sts"')
   page:rule 'listen on localhost filter "sts"'
   page:rule 'listen on socket filter "sts"'
   page:line()

@@ -82,7 +82,9 @@ return function(name, content)
       local action = found.actions[behind(words, 'action') or '']
       if to == 'any' and action and action.relay then takers[#takers + 1] = words.line end
       if to == 'domain' and found.tables[words[at + 2]] then
-        for _, line in ipairs(takers) do warn(line, 'this rule relays before the one for %s in line %d is asked', words[at + 2], words.line) end
+        for _, line in ipairs(takers) do
+          warn(line, 'this rule relays before the one for %s in line %d is asked', words[at + 2], words.line)
+        end
         takers = {}
       end
     end

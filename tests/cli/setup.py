@@ -83,9 +83,9 @@ class Setup(tools.Case):
         found = self.prints("--settings", "/srv/mail/sts.conf")
         self.assertEqual(found["fragment"].count('"mtasts:/srv/mail/sts.conf"'), 2)
         self.assertIn("filter-mtasts /srv/mail/sts.conf\"", found["fragment"])
-        self.assertIn("install -d -m 755 /srv/mail", found["commands"])
+        self.assertIn("[ -d /srv/mail ] || install -d -m 755 /srv/mail", found["commands"])
         self.assertNotIn("/etc/mtasts", found["fragment"])
-        self.assertNotIn("install -d -m 755 /etc", self.prints("--settings", "/etc/sts.conf")["commands"])
+        self.assertNotIn("install", self.prints("--settings", "/sts.conf")["commands"][-3])
 
     def test_the_folder_of_the_store_is_that_of_the_settings(self):
         settings = self.write("sts.conf", "# store = /a/b\nlog_level = info\n store =  /srv/sts/s.db \n")
@@ -96,6 +96,14 @@ class Setup(tools.Case):
         self.assertIn("-m 2770 /srv/given", "\n".join(found["commands"]))
         self.assertIn("#   store = /srv/given/s.db\n", found["fragment"])
         self.assertIn("-m 2770 /var/lib/mtasts", "\n".join(self.prints()["commands"]))
+
+    def test_only_a_folder_of_mtasts_alone_changes_its_owner(self):
+        self.assertIn("chown -R opensmtpd:opensmtpd /var/lib/mtasts", "\n".join(self.prints()["commands"]).replace("_smtpd", "opensmtpd"))
+        commands = self.prints("--settings", self.write("sts.conf", "store = /srv/s.db\n"))["commands"]
+        self.assertNotIn("chown", "\n".join(commands))
+        for line in commands:
+            if "install" in line:
+                self.assertTrue(line.startswith("[ -d "), line)
 
     def test_settings_are_a_plain_whole_path(self):
         for path in ("sts.conf", "", "/a b", "/a;b", "/a\nb", "/a'b", '/a"b', "/$HOME"):
