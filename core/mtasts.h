@@ -231,6 +231,31 @@ MTS_PUBLIC enum mts_err mts_tlsrpt_select(const struct mts_span *texts, size_t c
                                           struct mts_findings *findings);
 MTS_PUBLIC void mts_tlsrpt_free(struct mts_tlsrpt **tlsrpt);
 
+/* ---- sessions (RFC 8460) ------------------------------------------------------------------------------------------------------ */
+
+enum mts_policy_type { MTS_POLICY_TYPE_NONE, MTS_POLICY_TYPE_STS, MTS_POLICY_TYPE_TLSA };
+/* RFC 8460 4.4 policy-type: "no-policy-found", "sts", "tlsa" */
+MTS_PUBLIC const char *mts_policy_type_name(enum mts_policy_type type);
+
+/* One session, or the try at one, with a mail host. NULL or "": not known. */
+struct mts_session {
+  const char *domain; /* the destination, in whatever way mts_destination_parse takes */
+  enum mts_policy_type type;
+  const struct mts_policy *policy; /* as applied; looked at with MTS_POLICY_TYPE_STS only */
+  const char *mx;                  /* receiving-mx-hostname */
+  const char *address;             /* receiving-ip, also "[ADDRESS]:PORT" */
+  const char *source;              /* sending-mta-ip, likewise */
+  const char *helo;                /* receiving-mx-helo */
+  enum mts_err err;                /* MTS_OK: TLS as the policy wants; else an error with a result type (4.3) */
+  const char *reason;              /* failure-reason-code, one line */
+};
+struct mts;
+/* Adds one to the counter of today (UTC) for sessions like this one, in the store; "mtasts store sessions" shows them. Exact over all
+ * processes: counted once on MTS_OK, else not at all. Of sessions that went well only domain, policy and mx are kept. Texts are made
+ * printable and cut at the limits of the store; an address that is none is left out. Errors: ARGUMENT (err without a result type, a
+ * domain that is none, an unknown type), STORE_NONE (setting store is "none"; not logged), STORE_*, NO_MEMORY. */
+MTS_PUBLIC enum mts_err mts_session_record(struct mts *m, const struct mts_session *session);
+
 /* ---- settings ------------------------------------------------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -257,6 +282,9 @@ MTS_PUBLIC void mts_tlsrpt_free(struct mts_tlsrpt **tlsrpt);
   X(refresh_s, number, "86400", "fetch a cached policy anew after this time, even if its id did not change")                       \
   X(retry_s, number, "300", "no new fetch of the same policy id within this time of a failed one; grows up to a day")              \
   X(background, bool, "no", "check and refresh cached policies while the program runs; for long-lived programs")                    \
+  X(rules, text, "", "file with rules in Lua; empty: none")                                                                        \
+  X(record, text, "", "file to which filter-mtasts appends what smtpd says, for mtasts replay; empty: none")                       \
+  X(count_sessions, bool, "yes", "filter-mtasts counts in the store how TLS with mail hosts went, for TLS reporting (RFC 8460)")   \
   X(memory_entries, number, "20000", "domains kept in memory by a long-lived program")                                             \
   X(memory_s, number, "10", "how long memory is believed before the store is asked again")                                         \
   X(log, choice, "stderr", "stderr, syslog, json (lines on stderr) or none")                                                       \
@@ -310,6 +338,10 @@ struct mts_lookup_opts {
   enum mts_freshness freshness;
   uint32_t deadline_ms; /* 0: mail_deadline_ms */
   bool no_rules;        /* the RFC's answer, without hooks */
+  /* MX hosts as any program learned them from DNS, within their TTL, instead of asking DNS: without DANE (guard and dnssec are those of a
+   * world without DNSSEC). With MTS_DEPTH_HOSTS; not for smart hosts. Before they make mail wait (MTS_ACTION_DEFER) DNS is asked; with
+   * MTS_CACHE_ONLY, which cannot, such hosts count as not known. */
+  bool stored_hosts;
 };
 
 enum mts_from { MTS_FROM_NOTHING, MTS_FROM_MEMORY, MTS_FROM_STORE, MTS_FROM_NETWORK, MTS_FROM_RULE };

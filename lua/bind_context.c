@@ -59,6 +59,7 @@ static int l_configure(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   env_outside(L, env);
+  env_unsettled(L, env);
   struct holder *holder = lua_newuserdatauv(L, sizeof *holder, 0);
   holder->settings = NULL;
   lua_newtable(L);

@@ -23,7 +23,7 @@ static int l_close(lua_State *L) {
   struct world *world = luaL_checkudata(L, 1, WORLD_NAME);
   struct env *env = world->env;
   if (!env->fake || env->world != world->number) return 0;
-  if (env->in_core) return 0; /* a finalizer at a bad moment; the environment's own frees it */
+  if (env->in_core || env->settled) return 0; /* a finalizer at a bad moment; the environment's own frees it */
   env_drop_context(env);
   mts_fake_free(&env->fake);
   mts_settings_free(&env->settings);
@@ -37,6 +37,7 @@ static int l_open(lua_State *L) {
   lua_Integer now_s = luaL_checkinteger(L, 1);
   luaL_argcheck(L, now_s >= 0 && now_s < (lua_Integer)1 << 40, 1, "'now' is out of range");
   env_outside(L, env);
+  env_unsettled(L, env);
   if (env->fake) return luaL_error(L, "a world is open already; close it first");
   struct world *world = lua_newuserdatauv(L, sizeof *world, 0);
   world->env = env;

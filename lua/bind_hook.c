@@ -19,6 +19,8 @@ struct question {
   const struct mts_answer *so_far;
 };
 
+static void rule_done(struct task *task);
+
 /* Protected: called by lua_pcall within the core. Runs no rule, only puts one in line. */
 static int make_rule(lua_State *L) {
   const struct question *question = lua_touserdata(L, 1);
@@ -26,7 +28,8 @@ static int make_rule(lua_State *L) {
   lua_pushstring(L, question->hook == MTS_HOOK_POLICY ? "policy" : "verdict");
   push_answer(L, question->so_far);
   struct task *task = task_new(L, question->env, 2);
-  task->rule_of = question->op;
+  task->ended = rule_done;
+  task->ended_arg = question->op;
   task->in_rule = true;
   budget_begin(task);
   question->op->rule = task;
@@ -38,7 +41,10 @@ static bool call_protected(struct env *env, lua_CFunction function, void *arg, c
   if (!lua_checkstack(L, 4)) return false;
   lua_pushcfunction(L, function);
   lua_pushlightuserdata(L, arg);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
+  env->in_core++; /* on a loop of the program's own nobody else says so */
+  int status = lua_pcall(L, 1, 0, 0);
+  env->in_core--;
+  if (status == LUA_OK) return true;
   env_log(env, MTS_LOG_ERROR, domain, lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "a rule cannot be asked");
   lua_pop(L, 1);
   return false;
@@ -59,30 +65,17 @@ static enum mts_hook_result ask(void *arg, enum mts_hook hook, struct mts_lookup
   return call_protected(env, make_rule, &question, so_far->domain) ? MTS_HOOK_WAITS : MTS_HOOK_NO_OPINION;
 }
 
-/* One line for the log, its traceback included. */
-static void complain(const struct op *op, const char *text) {
-  char line[1000];
-  size_t n = 0;
-  for (; *text && n < sizeof line - 1; text++) {
-    if (*text == '\n')
-      line[n++] = '|';
-    else
-      line[n++] = *text == '\t' ? ' ' : *text;
-  }
-  line[n] = 0;
-  env_log(op->env, MTS_LOG_ERROR, op->subject, line);
-}
-
 /* Results of a rule: nothing, or mode, reason, until. */
 static void rule_done(struct task *task) {
-  struct op *op = task->rule_of;
+  struct op *op = task->ended_arg;
   lua_State *co = task->co;
   struct mts_opinion opinion = {0};
   bool has = false;
-  task->rule_of = NULL;
   op->rule = NULL;
   if (!task->ok) {
-    complain(op, lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1) : "a rule failed");
+    char line[ENV_LINE_SIZE];
+    env_one_line(task, line);
+    env_log(op->env, MTS_LOG_ERROR, op->subject, line);
   } else if (lua_gettop(co) >= 3 && lua_type(co, 1) == LUA_TSTRING && lua_type(co, 2) == LUA_TSTRING) {
     has = mts_mode_from_name(lua_tostring(co, 1), &opinion.mode);
     copy_text(opinion.reason, sizeof opinion.reason, lua_tostring(co, 2));
@@ -133,7 +126,6 @@ static int l_set_hooks(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &alarm_key);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &ask_key);
   env->attach_rules = attach;
-  env->end_rule = rule_done;
   attach(env);
   return 0;
 }

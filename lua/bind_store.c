@@ -123,7 +123,7 @@ static int l_stats(lua_State *L) {
   enum mts_err err = open_store(L, env, &store);
   if (!err) err = mts_store_stats(store, mts_now(env->m), &stats);
   if (err) return fail(L, err, NULL, mts_settings_get(env->settings, "store"));
-  lua_createtable(L, 0, 13);
+  lua_createtable(L, 0, 14);
   set_text(L, "file", mts_store_path(store));
 #define FIELD(name) set_number(L, #name, (int64_t)stats.name)
   FIELD(domains);
@@ -135,6 +135,7 @@ static int l_stats(lua_State *L) {
   FIELD(failing);
   FIELD(absent);
   FIELD(leases);
+  FIELD(hosts);
   FIELD(bytes);
 #undef FIELD
   set_time(L, "oldest_fetch", stats.oldest_fetch);

@@ -17,7 +17,7 @@ static void stop(lua_State *L, struct task *task, const char *why) {
 static void look(lua_State *L, lua_Debug *unused) {
   (void)unused;
   struct task *task = env_get(L)->current;
-  if (!task || !task->in_rule) return;
+  if (!task || !task->limited) return;
   if (task->stopped) stop(L, task, task->stopped);
   if (++task->spent > MOST_STEPS) stop(L, task, "it ran more than 50 million instructions");
   int now_kb = lua_gc(L, LUA_GCCOUNT);
@@ -27,4 +27,7 @@ static void look(lua_State *L, lua_Debug *unused) {
   if (lua_gc(L, LUA_GCCOUNT) - task->began_kb > MOST_MEMORY_KB) stop(L, task, "it took more than 64 MB of memory");
 }
 
-void budget_begin(struct task *task) { lua_sethook(task->co, look, LUA_MASKCOUNT, STEP); }
+void budget_begin(struct task *task) {
+  task->limited = true;
+  lua_sethook(task->co, look, LUA_MASKCOUNT, STEP);
+}

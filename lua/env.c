@@ -56,10 +56,15 @@ void env_outside(lua_State *L, const struct env *env) {
   if (env->in_core) luaL_error(L, "mtasts cannot be used here: it is in the middle of its own work (a finalizer must not call it)");
 }
 
+void env_unsettled(lua_State *L, const struct env *env) {
+  if (env->settled) luaL_error(L, "too late: the rules are loaded, and this program keeps its settings and its world");
+}
+
 struct mts *env_context(lua_State *L, struct env *env) {
   if (env->m) return env->m;
   enum mts_err err = mts_new(env->settings, &env->m);
   if (err) luaL_error(L, "mtasts cannot start: %s", mts_err_message(err));
+  if (env->event_base) mts_lend_loop(env->m, env->event_base);
   if (env->fake) mts_lend_net(env->m, mts_fake_net(env->fake));
   if (env->attach_rules) env->attach_rules(env);
   return env->m;
@@ -67,6 +72,13 @@ struct mts *env_context(lua_State *L, struct env *env) {
 
 void env_log(struct env *env, int level, const char *domain, const char *text) {
   if (env->m) mts_log_write(env->m->log, (enum mts_log_level)level, domain, "%s", text);
+}
+
+void env_one_line(const struct task *task, char line[ENV_LINE_SIZE]) {
+  const char *text = lua_type(task->co, -1) == LUA_TSTRING ? lua_tostring(task->co, -1) : "a rule failed without a text";
+  size_t n = 0;
+  for (; *text && n < ENV_LINE_SIZE - 1; text++) line[n++] = (char)(*text == '\n' ? '|' : *text == '\t' ? ' ' : *text);
+  line[n] = 0;
 }
 
 /* ---- options ---- */

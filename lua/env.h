@@ -40,7 +40,12 @@ struct env {
   struct task *current; /* that runs */
   int in_core;
   void (*attach_rules)(struct env *env); /* NULL: there are none */
-  void (*end_rule)(struct task *task);   /* takes the results from the task's stack */
+
+  /* Of a program that lives on a loop of its own; see host.h. */
+  void *event_base;        /* lent to the context; NULL: who waits drives */
+  void (*wake)(void *arg); /* tasks are in line again: call env_run soon, but not from within */
+  void *wake_arg;
+  bool settled; /* its rules are loaded: neither settings nor world change any more, and only tasks may wait */
 };
 
 enum op_kind { OP_LOOKUP, OP_PROBE };
@@ -68,10 +73,13 @@ struct task {
   struct env *env;
   lua_State *co;
   struct task *next;
-  bool queued, started, waits, ok;
-  bool in_rule; /* a rule's, or started by one: its lookups ask no rules, or they would never end */
-  struct op *rule_of;
-  unsigned spent;      /* of its budget */
+  struct waitable *waits_for; /* NULL: it does not wait */
+  bool queued, started, ok;
+  bool in_rule;                      /* a rule's, or started by one: its lookups ask no rules, or they would never end */
+  void (*ended)(struct task *task);  /* NULL: nobody is told. Takes the results from the task's stack */
+  void *ended_arg;
+  bool limited;        /* has a budget */
+  unsigned spent;      /* of it */
   const char *stopped; /* why it was stopped; NULL: it was not */
   int began_kb;        /* memory in use when it was first looked at; 0: not yet */
 };
@@ -84,7 +92,12 @@ struct mts *env_context(lua_State *L, struct env *env);
 void env_drop_context(struct env *env);
 /* Raises when called from inside the core (a finalizer may be). */
 void env_outside(lua_State *L, const struct env *env);
+/* Raises when the program's rules are loaded: too late to change settings or the world. */
+void env_unsettled(lua_State *L, const struct env *env);
 enum mts_err env_copy_settings(const struct mts_settings *from, struct mts_settings **to);
+#define ENV_LINE_SIZE 1000
+/* Why a task failed, its traceback included, as one line; raises nothing. */
+void env_one_line(const struct task *task, char line[ENV_LINE_SIZE]);
 /* A line for the log of the context; raises nothing. */
 void env_log(struct env *env, int level, const char *domain, const char *text);
 
@@ -92,6 +105,7 @@ void env_log(struct env *env, int level, const char *domain, const char *text);
 void op_done(struct op *op);
 void op_end(struct op *op);         /* cancels if it is under way */
 void task_ready(struct task *task); /* puts it in line */
+void task_unready(struct task *task);
 
 /* wait.c */
 void op_new(lua_State *L, struct env *env, enum op_kind kind, const char *subject, struct op **op);
@@ -99,11 +113,15 @@ void op_new(lua_State *L, struct env *env, enum op_kind kind, const char *subjec
 int wait_for(lua_State *L, struct env *env, struct waitable *w, lua_KFunction k);
 /* Runs tasks and the core until nothing is under way. */
 void env_drive(lua_State *L, struct env *env);
+/* Runs the tasks that are in line. */
+void env_run(lua_State *L, struct env *env);
 /* The function and its n arguments on top of the stack become a task, left in their place. */
 struct task *task_new(lua_State *L, struct env *env, int n);
+/* Ends a task whose coroutine must not go on, with a text as its error. */
+void task_kill(lua_State *L, struct task *task, const char *why);
 void wait_open(lua_State *L);
 
-/* budget.c: for a rule's task; coroutines that the rule makes inherit it */
+/* budget.c: for a task that runs what an operator wrote; coroutines that it makes inherit it */
 void budget_begin(struct task *task);
 
 /* values */

@@ -2,6 +2,7 @@
 -- The module 'mtasts': MTA-STS (RFC 8461) for Lua. Results are values or nil, err; wrong arguments raise.
 
 local core = require 'mtasts.core'
+local rules = require 'mtasts.rules'
 
 local mtasts = {
   version = core.version,
@@ -124,29 +125,17 @@ end
 local hooks = { policy = {}, verdict = {}, alarm = {} }
 local hooked = false
 
-local function trace(message)
-  if type(message) ~= 'string' then
-    message = getmetatable(message) and tostring(message) or ('error of type ' .. type(message))
-  end
-  return debug.traceback(message, 2)
-end
-
--- An error of a rule becomes one line of the log, its traceback included.
-local function complain(domain, what, text)
-  core.log('error', domain, what .. ': ' .. text:gsub('%s*\n%s*', ' | '))
-end
-
 -- Asks the rules in the order in which they were loaded. Returns the mode, the reason and the end of the first opinion.
 local function ask(kind, answer)
-  local rules = hooks[kind]
-  for i = 1, #rules do
-    local ok, value = xpcall(rules[i], trace, answer)
+  local asked = hooks[kind]
+  for i = 1, #asked do
+    local ok, value = xpcall(asked[i], rules.trace, answer)
     if not ok then
-      complain(answer.domain, ("rule '%s' number %d failed and counts as no opinion"):format(kind, i), value)
+      rules.complain(answer.domain, ("rule '%s' number %d failed and counts as no opinion"):format(kind, i), value)
     elseif value ~= nil then
       local opinion = type(value) == 'table' and opinions[value]
       if not opinion then
-        complain(answer.domain, ("rule '%s' number %d counts as no opinion"):format(kind, i),
+        rules.complain(answer.domain, ("rule '%s' number %d counts as no opinion"):format(kind, i),
           ('it returned a %s, not nil or what mtasts.treat_as returns'):format(type(value)))
       elseif opinion.ends > 0 and opinion.ends <= core.now() then
         core.log('warning', answer.domain, ("the exception '%s' (treat as %s) ended and no longer counts"):format(
@@ -160,8 +149,8 @@ end
 
 local function alarm(domain, info)
   for i, fn in ipairs(hooks.alarm) do
-    local ok, message = xpcall(fn, trace, domain, info)
-    if not ok then complain(domain, ("hook 'alarm' number %d failed"):format(i), message) end
+    local ok, message = xpcall(fn, rules.trace, domain, info)
+    if not ok then rules.complain(domain, ("hook 'alarm' number %d failed"):format(i), message) end
   end
 end
 

@@ -12,6 +12,20 @@ void task_ready(struct task *task) {
   else
     env->first = task;
   env->last = task;
+  if (env->wake && env->first == task) env->wake(env->wake_arg);
+}
+
+void task_unready(struct task *task) {
+  struct env *env = task->env;
+  if (!task->queued) return;
+  task->queued = false;
+  struct task *before = NULL;
+  for (struct task *each = env->first; each != task; each = each->next) before = each;
+  if (before)
+    before->next = task->next;
+  else
+    env->first = task->next;
+  if (env->last == task) env->last = before;
 }
 
 void op_end(struct op *op) {
@@ -23,7 +37,7 @@ void op_end(struct op *op) {
     if (op->next) op->next->previous = op->previous;
     op->linked = false;
   }
-  if (op->rule) op->rule->rule_of = NULL;
+  if (op->rule) op->rule->ended = NULL;
   op->rule = NULL;
   op->env->in_core++;
   mts_lookup_cancel(&op->lookup);

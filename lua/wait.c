@@ -34,7 +34,11 @@ void op_new(lua_State *L, struct env *env, enum op_kind kind, const char *subjec
 
 struct task *task_new(lua_State *L, struct env *env, int n) {
   struct task *task = lua_newuserdatauv(L, sizeof *task, 1);
-  *task = (struct task){.env = env, .in_rule = env->current && env->current->in_rule};
+  *task = (struct task){.env = env};
+  if (env->current) {
+    task->in_rule = env->current->in_rule;
+    task->limited = env->current->limited;
+  }
   luaL_setmetatable(L, TASK_NAME);
   task->co = lua_newthread(L);
   lua_pushvalue(L, -1);
@@ -72,12 +76,15 @@ static void task_end(lua_State *L, struct task *task, bool ok) {
   lua_pushvalue(L, -1); /* holds the coroutine while its results are read */
   lua_pushnil(L);
   lua_rawset(L, -4);
-  if (task->rule_of) task->env->end_rule(task);
+  if (task->ended) task->ended(task);
   lua_pop(L, 2);
 }
 
-/* Ends a task whose coroutine must not go on, with a text as its error. */
-static void task_kill(lua_State *L, struct task *task, const char *why) {
+void task_kill(lua_State *L, struct task *task, const char *why) {
+  if (task->wait.done) return;
+  task_unready(task);
+  if (task->waits_for) task->waits_for->waiter = NULL;
+  task->waits_for = NULL;
   lua_resetthread(task->co);
   lua_settop(task->co, 0);
   lua_pushstring(task->co, why);
@@ -93,14 +100,14 @@ static void task_run(lua_State *L, struct task *task) {
   }
   int count = task->started ? 0 : lua_gettop(co) - 1;
   task->started = true;
-  task->waits = false;
+  task->waits_for = NULL;
   struct task *outer = task->env->current;
   task->env->current = task;
   int status = lua_resume(co, L, count, &count);
   task->env->current = outer;
   if (status == LUA_YIELD) {
     lua_pop(co, count);
-    if (!task->waits) task_kill(L, task, "coroutine.yield has nobody to yield to here: only mtasts functions may wait");
+    if (!task->waits_for) task_kill(L, task, "coroutine.yield has nobody to yield to here: only mtasts functions may wait");
   } else if (status == LUA_OK) {
     task_end(L, task, true);
   } else {
@@ -115,22 +122,30 @@ static void task_run(lua_State *L, struct task *task) {
   }
 }
 
+static bool run_first(lua_State *L, struct env *env) {
+  struct task *task = env->first;
+  if (!task) return false;
+  env->first = task->next;
+  if (!env->first) env->last = NULL;
+  task->queued = false;
+  luaL_checkstack(L, 16, NULL);
+  /* Tasks in line are anchored by the registry; once done, by this. */
+  lua_pushthread(task->co);
+  lua_xmove(task->co, L, 1);
+  task_run(L, task);
+  lua_pop(L, 1);
+  return true;
+}
+
+void env_run(lua_State *L, struct env *env) {
+  env_outside(L, env);
+  while (run_first(L, env)) continue;
+}
+
 /* One step: a task in line, or a turn of the core. false: nothing is under way. */
 static bool drive(lua_State *L, struct env *env) {
   env_outside(L, env);
-  struct task *task = env->first;
-  if (task) {
-    env->first = task->next;
-    if (!env->first) env->last = NULL;
-    task->queued = false;
-    lua_checkstack(L, 16);
-    /* Tasks in line are anchored by the registry; once done, by this. */
-    lua_pushthread(task->co);
-    lua_xmove(task->co, L, 1);
-    task_run(L, task);
-    lua_pop(L, 1);
-    return true;
-  }
+  if (run_first(L, env)) return true;
   if (!env->m) return false;
   env->in_core++;
   bool more = mts_turn(env->m, -1);
@@ -148,9 +163,12 @@ int wait_for(lua_State *L, struct env *env, struct waitable *w, lua_KFunction k)
     if (task) {
       if (w->waiter && w->waiter != task) return luaL_error(L, "another coroutine waits for this already");
       w->waiter = task;
-      task->waits = true;
+      task->waits_for = w;
       return lua_yieldk(L, 0, (lua_KContext)w, k);
     }
+    if (env->settled)
+      return luaL_error(L, "nothing can wait here: only the rule itself may, not a coroutine it made, nor a function that Lua calls back "
+                           "(of table.sort, string.gsub, a finalizer)");
     if (!drive(L, env) && !w->done) return luaL_error(L, "nothing is under way that could end this wait");
   }
   /* An alarm that came with the result is told now: a short script may never wait again. */

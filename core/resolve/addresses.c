@@ -50,6 +50,9 @@ static void answered(struct addresses *addresses, int which, const struct mts_dn
   if (answer->err && (!surely_none(answer->err) || !addresses->detail[0])) {
     memccpy(addresses->detail, answer->detail, 0, sizeof addresses->detail);
   }
+  /* A negative answer without SOA has no TTL (RFC 2308 5), nor has a failure: soon asked again, as it is not known for how long. */
+  uint32_t ttl_s = answer->err && (!surely_none(answer->err) || answer->ttl_s == 0) ? ADDRESSES_RETRY_S : answer->ttl_s;
+  if (ttl_s < addresses->ttl_s) addresses->ttl_s = ttl_s;
   if (--addresses->waiting == 0) conclude(addresses);
 }
 
@@ -58,7 +61,7 @@ static void answered_v6(void *arg, const struct mts_dns_answer *answer) { answer
 
 enum mts_err addresses_start(struct mts *m, const char *host, void (*done)(void *arg, struct addresses *addresses), void *arg,
                              struct addresses *addresses) {
-  *addresses = (struct addresses){.m = m, .done = done, .arg = arg, .waiting = 2};
+  *addresses = (struct addresses){.m = m, .done = done, .arg = arg, .waiting = 2, .ttl_s = UINT32_MAX};
   enum mts_err err = m->net->ops->dns(m->net, host, MTS_RR_A, m->dns_deadline_ms, answered_v4, addresses, &addresses->jobs[V4]);
   if (err) return err;
   err = m->net->ops->dns(m->net, host, MTS_RR_AAAA, m->dns_deadline_ms, answered_v6, addresses, &addresses->jobs[V6]);

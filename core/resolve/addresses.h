@@ -5,6 +5,7 @@
 
 #include "resolve/context.h"
 
+#define ADDRESSES_RETRY_S 60
 #define ADDRESSES_MAX 16 /* of one host that are tried; the rest would only cost time */
 
 struct addresses {
@@ -19,6 +20,7 @@ struct addresses {
   enum mts_err err; /* MTS_OK: at least one address; MX_ADDRESS: surely none; DNS_*: not known */
   char detail[160];
   enum mts_dnssec dnssec, dnssecs[2]; /* the weaker one of those that gave addresses; each, as answered */
+  uint32_t ttl_s;                     /* least of both answers; one that failed or names no time counts ADDRESSES_RETRY_S */
   size_t count;
   struct mts_address list[ADDRESSES_MAX]; /* IPv4 and IPv6 in turn, IPv4 first */
 };

@@ -2,7 +2,7 @@
  * The answer's memory, and the words for its parts. */
 #include <stdlib.h>
 
-#include "mtasts.h"
+#include "resolve/hosts.h"
 
 const char *mts_action_name(enum mts_action action) {
   switch (action) {
@@ -27,13 +27,20 @@ static void free_host(struct mts_host *host) {
   discard(host->tls);
 }
 
+void answer_drop_hosts(struct mts_answer *answer) {
+  for (size_t i = 0; i < answer->host_count; i++) free_host(&answer->hosts[i]);
+  free(answer->hosts);
+  answer->hosts = NULL;
+  answer->host_count = 0;
+  answer->hosts_known = false;
+}
+
 void mts_answer_free(struct mts_answer **answer) {
   struct mts_answer *it = *answer;
   if (!it) return;
   struct mts_policy *policy = (struct mts_policy *)(uintptr_t)it->policy;
   mts_policy_free(&policy);
-  for (size_t i = 0; i < it->host_count; i++) free_host(&it->hosts[i]);
-  free(it->hosts);
+  answer_drop_hosts(it);
   for (size_t i = 0; i < it->step_count; i++) discard(it->trace[i].outcome);
   discard(it->trace);
   free(it);

@@ -27,7 +27,9 @@ struct hosts_walk {
   struct mts_answer *answer;
   bool probe;
   struct trace *trace;
-  int64_t base_ms, began_ms;
+  int64_t base_ms, began_ms, began_s;
+  uint32_t ttl_s; /* least of the answers about MX and addresses */
+  bool partial;   /* some of what DNS said was lost: out of memory */
   void (*done)(void *arg);
   void *arg;
   struct mts_job *job;
@@ -54,9 +56,19 @@ static void finish(struct hosts_walk *walk) {
   done(arg);
 }
 
+/* DNS was asked about all hosts, and nobody gave up. */
+static void complete(struct hosts_walk *walk) {
+  if (!walk->partial && !walk->answer->smarthost) stored_hosts_keep(walk->m, walk->answer, walk->began_s, walk->ttl_s);
+  finish(walk);
+}
+
+static void lower_ttl(struct hosts_walk *walk, uint32_t ttl_s) {
+  if (ttl_s < walk->ttl_s) walk->ttl_s = ttl_s;
+}
+
 static void host_done(struct host_walk *each) {
   struct hosts_walk *walk = each->walk;
-  if (--walk->waiting == 0) finish(walk);
+  if (--walk->waiting == 0) complete(walk);
 }
 
 static void probed(void *arg, const struct mts_tls *tls) {
@@ -172,6 +184,7 @@ static void got_addresses(void *arg, struct addresses *addresses) {
   struct mts_host *host = each->host;
   each->asking_addresses = false;
   host->dnssec = addresses->dnssec;
+  lower_ttl(each->walk, addresses->ttl_s);
   if (addresses->err) {
     trace_add(each->walk->trace, "address", addresses->err, each->walk->base_ms, each->step_ms, mono(each->walk), "%s: %s",
               host->name, mts_err_message(addresses->err));
@@ -188,6 +201,7 @@ static void got_addresses(void *arg, struct addresses *addresses) {
     host->address_count++;
   }
   host->addresses = texts;
+  if (host->address_count < addresses->count) each->walk->partial = true;
   ask_tlsa(each);
 }
 
@@ -227,12 +241,13 @@ static void ask_hosts(struct hosts_walk *walk) {
     enum mts_err err = addresses_start(walk->m, each->host->name, got_addresses, each, &each->addresses);
     if (err) {
       dane_unknown(each, err);
+      lower_ttl(walk, ADDRESSES_RETRY_S);
       continue;
     }
     each->asking_addresses = true;
     walk->waiting++;
   }
-  if (--walk->waiting == 0) finish(walk);
+  if (--walk->waiting == 0) complete(walk);
 }
 
 static bool add_host(struct mts_answer *answer, const char *name, uint16_t preference) {
@@ -254,6 +269,7 @@ static void got_mx(void *arg, const struct mts_dns_answer *dns) {
   struct mts_answer *answer = walk->answer;
   walk->job = NULL;
   answer->dnssec = dns->dnssec;
+  lower_ttl(walk, dns->err && dns->ttl_s == 0 ? ADDRESSES_RETRY_S : dns->ttl_s);
   if (dns->err == MTS_ERR_DNS_NODATA) {
     trace_add(walk->trace, "mx", MTS_OK, walk->base_ms, walk->began_ms, mono(walk),
               "no MX: the domain is its own mail host (RFC 5321 5.1)");
@@ -279,6 +295,7 @@ static void got_mx(void *arg, const struct mts_dns_answer *dns) {
   answer->hosts = calloc(dns->count, sizeof *answer->hosts);
   bool ok = answer->hosts != NULL;
   for (size_t i = 0; ok && i < dns->count; i++) ok = add_host(answer, dns->records[i].u.mx.host, dns->records[i].u.mx.preference);
+  walk->partial = !ok;
   if (answer->hosts) sort_hosts(answer->hosts, answer->host_count);
   trace_add(walk->trace, "mx", MTS_OK, walk->base_ms, walk->began_ms, mono(walk), "%zu host%s, DNSSEC %s", answer->host_count,
             answer->host_count == 1 ? "" : "s",
@@ -305,6 +322,8 @@ enum mts_err hosts_start(struct mts *m, struct mts_answer *answer, bool probe_th
   if (!made) return MTS_ERR_NO_MEMORY;
   *made = (struct hosts_walk){
       .m = m, .answer = answer, .probe = probe_them, .trace = trace, .base_ms = base_ms, .done = done, .arg = arg};
+  made->began_s = mts_clock_now_s(&m->clock);
+  made->ttl_s = STORED_HOSTS_MAX_S;
   made->began_ms = mono(made);
   err = answer->smarthost ? m->net->ops->timer(m->net, 0, begin_smarthost, made, &made->job)
                           : m->net->ops->dns(m->net, answer->domain, MTS_RR_MX, m->dns_deadline_ms, got_mx, made, &made->job);

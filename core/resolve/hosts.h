@@ -10,7 +10,8 @@
 #define HOSTS_MAX_ASKED 32 /* hosts of one domain whose addresses are asked; no sender tries more */
 
 struct hosts_walk;
-/* Fills the hosts of answer, whose domain, smarthost and policy are set. done comes once, later, unless cancelled. */
+/* Fills the hosts of answer, whose domain, smarthost and policy are set; what DNS said goes into the store as well. done comes once, later,
+ * unless cancelled. */
 enum mts_err hosts_start(struct mts *m, struct mts_answer *answer, bool probe, struct trace *trace, int64_t base_ms,
                          void (*done)(void *arg), void *arg, struct hosts_walk **walk);
 void hosts_cancel(struct hosts_walk **walk);
@@ -18,5 +19,17 @@ void hosts_cancel(struct hosts_walk **walk);
 void hosts_give_up(struct hosts_walk **walk, enum mts_err err);
 /* (Re)computes permitted and err of each host; applies false: neither a policy nor a rule's opinion is in force. */
 void hosts_judge(struct mts_answer *answer, bool applies, enum mts_mode mode);
+
+/* answer.c: the answer has no hosts from here on, and they are not known. */
+void answer_drop_hosts(struct mts_answer *answer);
+
+/* ---- stored_hosts.c ---- */
+
+#define STORED_HOSTS_MAX_S 3600 /* hosts are believed at most this long, whatever their TTL */
+
+/* Fills the hosts of answer, which has none, with those in the store; no network. false: none that are within their TTL. */
+bool stored_hosts_take(struct mts *m, struct mts_answer *answer, int64_t *age_s);
+/* Keeps the hosts of answer, as DNS gave them at learned_at, for ttl_s. What goes wrong only costs the cache. */
+void stored_hosts_keep(struct mts *m, const struct mts_answer *answer, int64_t learned_at, uint32_t ttl_s);
 
 #endif

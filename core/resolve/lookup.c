@@ -31,6 +31,7 @@ struct mts_lookup {
 
   bool fetched;      /* the policy came from the network in this lookup */
   bool rechecked;    /* the id was checked again because enforce failed everywhere */
+  bool stored;       /* the hosts come from the store, and DNS was not asked yet */
   bool late;         /* the deadline passed: no more network */
   enum mts_err mute; /* no name server answered just now: MTS_OK, DNS_TIMEOUT, DNS_NETWORK */
   bool has_opinion;
@@ -229,11 +230,19 @@ static void hosts_found(void *arg) {
   judge(lookup);
 }
 
-static void find_hosts(struct mts_lookup *lookup) {
-  if (lookup->opts.depth == MTS_DEPTH_POLICY || lookup->opts.freshness == MTS_CACHE_ONLY) {
-    judge(lookup);
-    return;
-  }
+static bool take_stored_hosts(struct mts_lookup *lookup) {
+  const struct mts_lookup_opts *opts = &lookup->opts;
+  struct mts_answer *answer = lookup->answer;
+  int64_t age_s = 0;
+  if (!opts->stored_hosts || opts->depth != MTS_DEPTH_HOSTS || answer->smarthost) return false;
+  lookup->stored = stored_hosts_take(lookup->m, answer, &age_s);
+  if (lookup->stored)
+    NOTE(lookup, "mx", MTS_OK, "%zu host%s from the store, learned from DNS %lld s ago", answer->host_count,
+         answer->host_count == 1 ? "" : "s", (long long)age_s);
+  return lookup->stored;
+}
+
+static void ask_hosts(struct mts_lookup *lookup) {
   /* Where every name server has just been silent, asking them for the MX would only double the wait. */
   enum mts_err err = lookup->late ? MTS_ERR_DEADLINE : lookup->mute;
   if (!err) {
@@ -246,6 +255,25 @@ static void find_hosts(struct mts_lookup *lookup) {
   } else {
     set_deadline(lookup);
   }
+}
+
+static void find_hosts(struct mts_lookup *lookup) {
+  if (lookup->opts.depth == MTS_DEPTH_POLICY || take_stored_hosts(lookup) || lookup->opts.freshness == MTS_CACHE_ONLY) {
+    judge(lookup);
+  } else {
+    ask_hosts(lookup);
+  }
+}
+
+/* The hosts may have moved since they were stored: no mail waits because of what is old. */
+static void ask_hosts_anew(struct mts_lookup *lookup) {
+  lookup->stored = false;
+  answer_drop_hosts(lookup->answer);
+  NOTE(lookup, "mx", MTS_OK, "no stored host may be used");
+  if (lookup->opts.freshness == MTS_CACHE_ONLY)
+    judge(lookup);
+  else
+    ask_hosts(lookup);
 }
 
 static bool is_dns_trouble(enum mts_err err) {
@@ -271,6 +299,10 @@ static void judge(struct mts_lookup *lookup) {
   decide(lookup);
   bool all_fail = lookup->answer->action == MTS_ACTION_DEFER && lookup->answer->mode == MTS_MODE_ENFORCE;
   bool may_be_stale = !lookup->fetched && !lookup->rechecked && !lookup->has_opinion && !lookup->late;
+  if (all_fail && lookup->stored) {
+    ask_hosts_anew(lookup);
+    return;
+  }
   if (all_fail && may_be_stale) {
     /* RFC 8461 5: before mail fails under enforce, see whether there is a new policy. */
     lookup->rechecked = true;

@@ -127,6 +127,7 @@ static enum mts_err delete_entries(struct mts_store *store, void *arg) {
   enum mts_err err = delete_one(store, job->domain ? STORE_SQL_COUNT_ONE : STORE_SQL_COUNT_ALL, job->domain, &job->removed);
   if (!err) err = delete_one(store, STORE_SQL_DELETE_POLICY, job->domain, NULL);
   if (!err) err = delete_one(store, STORE_SQL_DELETE_ATTEMPT, job->domain, NULL);
+  if (!err) err = delete_one(store, STORE_SQL_HOSTS_DELETE, job->domain, NULL);
   return err;
 }
 

@@ -33,11 +33,21 @@ enum store_sql {
   STORE_SQL_LEASE_READ,
   STORE_SQL_LEASE_TAKE,
   STORE_SQL_LEASE_DROP,
+  STORE_SQL_HOSTS_GET,
+  STORE_SQL_HOSTS_PUT,
+  STORE_SQL_HOSTS_DELETE,
+  STORE_SQL_HOSTS_OF_ADDRESS,
+  STORE_SQL_SESSION_ADD,
+  STORE_SQL_SESSION_COUNT,
+  STORE_SQL_SESSION_NEW,
+  STORE_SQL_SESSION_EACH,
   STORE_SQL_STATS,
   STORE_SQL_SWEEP_COUNT,
   STORE_SQL_SWEEP_ATTEMPT,
   STORE_SQL_SWEEP_POLICY,
   STORE_SQL_SWEEP_LEASE,
+  STORE_SQL_SWEEP_HOSTS,
+  STORE_SQL_SWEEP_SESSION,
   STORE_SQL_TOTAL
 };
 
@@ -92,6 +102,20 @@ enum mts_err store_run(struct mts_store *store, sqlite3_stmt *statement, const c
 enum mts_err store_write(struct mts_store *store, enum mts_err (*work)(struct mts_store *store, void *arg), void *arg,
                          const char *doing);
 void store_bind_text(sqlite3_stmt *statement, int column, const char *text);
+
+/* ---- column.c ---- */
+
+/* The sum that guards a row: over what is fed to it, from STORE_SUM_START on. */
+#define STORE_SUM_START UINT64_C(14695981039346656037)
+uint64_t store_sum_number(uint64_t sum, int64_t number);
+uint64_t store_sum_text(uint64_t sum, struct mts_span text);
+/* A column as printable ASCII of at most max bytes, ended by a NUL that does not count and lent until the next step; lines: or line feed.
+ * false: it is something else. */
+bool store_text_at(sqlite3_stmt *statement, int column, size_t max, struct mts_span *text);
+bool store_lines_at(sqlite3_stmt *statement, int column, size_t max, struct mts_span *text);
+bool store_number_at(sqlite3_stmt *statement, int column, int64_t *number);
+/* Says that a row of this table does not count. domain may be NULL. */
+void store_row_report(struct mts_store *store, const char *domain, const char *what);
 
 /* ---- row.c ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  * Between struct mts_entry and the rows of policy and attempt. What is read is checked as if it came from the wire: the file may
- * have been damaged or edited. A sum over each row finds what SQLite's own structure does not: a flipped byte within a value. */
+ * have been damaged or edited. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,38 +12,7 @@
 
 enum { COLUMN_DOMAIN = 0, COLUMN_POLICY = 1, COLUMN_ATTEMPT = 9 };
 
-/* ---- the sum: FNV-1a over lengths and bytes ---- */
-
-static uint64_t sum_bytes(uint64_t sum, const void *bytes, size_t n) {
-  const unsigned char *p = bytes;
-  for (size_t i = 0; i < n; i++) sum = (sum ^ p[i]) * UINT64_C(1099511628211);
-  return sum;
-}
-
-static uint64_t sum_number(uint64_t sum, int64_t number) { return sum_bytes(sum, &number, sizeof number); }
-
-static uint64_t sum_text(uint64_t sum, struct mts_span text) { return sum_bytes(sum_number(sum, (int64_t)text.n), text.p, text.n); }
-
-#define SUM_START UINT64_C(14695981039346656037)
-
 /* ---- reading columns ---- */
-
-static bool text_at(sqlite3_stmt *statement, int column, size_t max, struct mts_span *text) {
-  if (sqlite3_column_type(statement, column) != SQLITE_TEXT) return false;
-  const char *p = (const char *)sqlite3_column_text(statement, column);
-  size_t n = (size_t)sqlite3_column_bytes(statement, column);
-  if (!p || n > max) return false;
-  for (size_t i = 0; i < n; i++)
-    if (p[i] < 0x20 || p[i] > 0x7e) return false;
-  *text = mts_span(p, n);
-  return true;
-}
-
-static bool number_at(sqlite3_stmt *statement, int column, int64_t *number) {
-  if (sqlite3_column_type(statement, column) != SQLITE_INTEGER) return false;
-  *number = sqlite3_column_int64(statement, column);
-  return true;
-}
 
 static void copy_text(char *to, struct mts_span from) {
   memcpy(to, from.p, from.n);
@@ -112,12 +81,12 @@ static char *join_mx(const struct mts_policy *policy) {
 
 static uint64_t sum_policy(const char *domain, const char *mode, int64_t max_age_s, struct mts_span mx, struct mts_span id,
                            const int64_t times[3]) {
-  uint64_t sum = sum_text(SUM_START, mts_span_of(domain));
-  sum = sum_text(sum, mts_span_of(mode));
-  sum = sum_number(sum, max_age_s);
-  sum = sum_text(sum, mx);
-  sum = sum_text(sum, id);
-  for (size_t i = 0; i < 3; i++) sum = sum_number(sum, times[i]);
+  uint64_t sum = store_sum_text(STORE_SUM_START, mts_span_of(domain));
+  sum = store_sum_text(sum, mts_span_of(mode));
+  sum = store_sum_number(sum, max_age_s);
+  sum = store_sum_text(sum, mx);
+  sum = store_sum_text(sum, id);
+  for (size_t i = 0; i < 3; i++) sum = store_sum_number(sum, times[i]);
   return sum;
 }
 
@@ -127,10 +96,10 @@ static enum mts_err read_policy(sqlite3_stmt *statement, struct mts_entry *entry
   int64_t max_age_s, sum, times[3];
   enum mts_mode mode;
   int column = COLUMN_POLICY;
-  *sound = text_at(statement, column, 16, &mode_text) && number_at(statement, column + 1, &max_age_s) &&
-           text_at(statement, column + 2, MX_TEXT_MAX, &mx) && text_at(statement, column + 3, MTS_ID_SIZE - 1, &id) &&
-           number_at(statement, column + 4, &times[0]) && number_at(statement, column + 5, &times[1]) &&
-           number_at(statement, column + 6, &times[2]) && number_at(statement, column + 7, &sum);
+  *sound = store_text_at(statement, column, 16, &mode_text) && store_number_at(statement, column + 1, &max_age_s) &&
+           store_text_at(statement, column + 2, MX_TEXT_MAX, &mx) && store_text_at(statement, column + 3, MTS_ID_SIZE - 1, &id) &&
+           store_number_at(statement, column + 4, &times[0]) && store_number_at(statement, column + 5, &times[1]) &&
+           store_number_at(statement, column + 6, &times[2]) && store_number_at(statement, column + 7, &sum);
   if (!*sound) return MTS_OK;
   char mode_name[17];
   copy_text(mode_name, mode_text);
@@ -174,11 +143,12 @@ struct attempt {
 };
 
 static uint64_t sum_attempt(const char *domain, const struct attempt *attempt) {
-  uint64_t sum = sum_text(SUM_START, mts_span_of(domain));
-  for (size_t i = 0; i < sizeof attempt->numbers / sizeof attempt->numbers[0]; i++) sum = sum_number(sum, attempt->numbers[i]);
-  sum = sum_text(sum, attempt->err);
-  sum = sum_text(sum, attempt->detail);
-  return sum_text(sum, attempt->failed_id);
+  uint64_t sum = store_sum_text(STORE_SUM_START, mts_span_of(domain));
+  for (size_t i = 0; i < sizeof attempt->numbers / sizeof attempt->numbers[0]; i++)
+    sum = store_sum_number(sum, attempt->numbers[i]);
+  sum = store_sum_text(sum, attempt->err);
+  sum = store_sum_text(sum, attempt->detail);
+  return store_sum_text(sum, attempt->failed_id);
 }
 
 /* A name we do not know comes from a newer mtasts: it failed, we cannot say how. */
@@ -193,13 +163,13 @@ static bool read_attempt(sqlite3_stmt *statement, struct mts_entry *entry) {
   int64_t sum;
   int column = COLUMN_ATTEMPT;
   int64_t *n = attempt.numbers;
-  bool sound = number_at(statement, column, &n[0]) && number_at(statement, column + 1, &n[1]) &&
-               text_at(statement, column + 2, 64, &attempt.err) &&
-               text_at(statement, column + 3, sizeof entry->detail - 1, &attempt.detail) &&
-               number_at(statement, column + 4, &n[2]) && number_at(statement, column + 5, &n[3]) &&
-               text_at(statement, column + 6, MTS_ID_SIZE - 1, &attempt.failed_id) && number_at(statement, column + 7, &n[4]) &&
-               number_at(statement, column + 8, &n[5]) && number_at(statement, column + 9, &n[6]) &&
-               number_at(statement, column + 10, &sum);
+  bool sound = store_number_at(statement, column, &n[0]) && store_number_at(statement, column + 1, &n[1]) &&
+               store_text_at(statement, column + 2, 64, &attempt.err) &&
+               store_text_at(statement, column + 3, sizeof entry->detail - 1, &attempt.detail) &&
+               store_number_at(statement, column + 4, &n[2]) && store_number_at(statement, column + 5, &n[3]) &&
+               store_text_at(statement, column + 6, MTS_ID_SIZE - 1, &attempt.failed_id) &&
+               store_number_at(statement, column + 7, &n[4]) && store_number_at(statement, column + 8, &n[5]) &&
+               store_number_at(statement, column + 9, &n[6]) && store_number_at(statement, column + 10, &sum);
   n[7] = 0;
   if (!sound || !is_id(attempt.failed_id) || n[5] < 0 || n[5] > (int64_t)UINT32_MAX ||
       (uint64_t)sum != sum_attempt(entry->domain, &attempt))
@@ -257,18 +227,11 @@ bool store_entry_is_sound(const struct mts_entry *entry) {
          (!entry->policy || policy_is_sound(entry->policy));
 }
 
-static void report(struct mts_store *store, const char *domain, const char *what) {
-  mts_log_seldom(
-      store->log, MTS_LOG_WARNING, "store-row", domain,
-      "store %s: the row of this domain in table %s is damaged or was edited by hand; it counts as absent and is learnt anew",
-      store->path, what);
-}
-
 enum mts_err store_row_read(struct mts_store *store, sqlite3_stmt *statement, struct mts_entry *entry) {
   struct mts_entry row = {0};
   struct mts_span domain;
-  if (!text_at(statement, COLUMN_DOMAIN, MTS_NAME_SIZE - 1, &domain) || !mts_name_is_normal(domain)) {
-    report(store, NULL, "policy or attempt");
+  if (!store_text_at(statement, COLUMN_DOMAIN, MTS_NAME_SIZE - 1, &domain) || !mts_name_is_normal(domain)) {
+    store_row_report(store, NULL, "policy or attempt");
     return MTS_ERR_STORE_NONE;
   }
   copy_text(row.domain, domain);
@@ -278,11 +241,11 @@ enum mts_err store_row_read(struct mts_store *store, sqlite3_stmt *statement, st
   if (has_policy) {
     enum mts_err err = read_policy(statement, &row, &policy);
     if (err) return err;
-    if (!policy) report(store, row.domain, "policy");
+    if (!policy) store_row_report(store, row.domain, "policy");
   }
   if (has_attempt) {
     attempt = read_attempt(statement, &row);
-    if (!attempt) report(store, row.domain, "attempt");
+    if (!attempt) store_row_report(store, row.domain, "attempt");
   }
   if (!policy && !attempt) return MTS_ERR_STORE_NONE;
   *entry = row;

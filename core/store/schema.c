@@ -3,7 +3,8 @@
  *
  * Public for every program that can read SQLite: the view sts_domain(domain, mode, expires), one row per domain that has a policy,
  * expired or not; mode is none, testing or enforce, expires in Unix seconds. A reader must compare expires with the time itself.
- * The tables are ours and may change with the version; sum guards each row, so a row edited by hand counts as absent. */
+ * The tables are ours and may change with the version; sum guards each row of policy, attempt and hosts, so one edited by hand counts as
+ * absent. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -43,6 +44,30 @@ const char *const store_schema_steps[] = {
     " until_ms INTEGER NOT NULL"
     ") WITHOUT ROWID;"
     "CREATE VIEW sts_domain(domain, mode, expires) AS SELECT domain, mode, expires_at FROM policy;",
+    /* 1 -> 2 */
+    "CREATE TABLE hosts("
+    " domain TEXT NOT NULL PRIMARY KEY,"
+    " hosts TEXT NOT NULL," /* see hosts.c */
+    " learned_at INTEGER NOT NULL,"
+    " expires_at INTEGER NOT NULL,"
+    " sum INTEGER NOT NULL"
+    ") WITHOUT ROWID;"
+    "CREATE TABLE session("
+    " day INTEGER NOT NULL," /* of UTC, from 1970-01-01 = 0 */
+    " domain TEXT NOT NULL,"
+    " type TEXT NOT NULL,"   /* RFC 8460 4.4 policy-type */
+    " policy TEXT NOT NULL," /* the lines of RFC 8460 4.4 policy-string */
+    " result TEXT NOT NULL," /* RFC 8460 4.3; empty: it went well */
+    " mx TEXT NOT NULL,"     /* empty here and below: not known */
+    " address TEXT NOT NULL,"
+    " source TEXT NOT NULL,"
+    " helo TEXT NOT NULL,"
+    " reason TEXT NOT NULL,"
+    " count INTEGER NOT NULL,"
+    " first_at INTEGER NOT NULL,"
+    " last_at INTEGER NOT NULL,"
+    " PRIMARY KEY(day, domain, type, policy, result, mx, address, source, helo, reason)"
+    ") WITHOUT ROWID;",
 };
 const int store_schema_version = (int)(sizeof store_schema_steps / sizeof store_schema_steps[0]);
 

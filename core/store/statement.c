@@ -7,6 +7,8 @@
   " a.checked_at, a.check_at, a.err, a.detail, a.failed_at, a.failing_since, a.failed_id, a.retry_at, a.tries, a.alarmed_at, " \
   "a.sum"
 #define NAMES "(SELECT domain FROM policy UNION SELECT domain FROM attempt)"
+/* The primary key of session. */
+#define SESSION_KEY "day, domain, type, policy, result, mx, address, source, helo, reason"
 #define ATTEMPT_END "max(checked_at, check_at, failed_at, retry_at)"
 
 static const char *const texts[STORE_SQL_TOTAL] = {
@@ -41,6 +43,24 @@ static const char *const texts[STORE_SQL_TOTAL] = {
     [STORE_SQL_LEASE_READ] = "SELECT until_ms FROM lease WHERE domain = ?1 AND owner <> ?2 AND until_ms > ?3 AND until_ms <= ?4",
     [STORE_SQL_LEASE_TAKE] = "INSERT OR REPLACE INTO lease(domain, owner, until_ms) VALUES(?1, ?2, ?3)",
     [STORE_SQL_LEASE_DROP] = "DELETE FROM lease WHERE domain = ?1 AND owner = ?2",
+    [STORE_SQL_HOSTS_GET] = "SELECT domain, hosts, learned_at, expires_at, sum FROM hosts WHERE domain = ?1",
+    [STORE_SQL_HOSTS_PUT] = "INSERT OR REPLACE INTO hosts(domain, hosts, learned_at, expires_at, sum) VALUES(?1, ?2, ?3, ?4, ?5)",
+    [STORE_SQL_HOSTS_DELETE] = "DELETE FROM hosts WHERE ?1 IS NULL OR domain = ?1",
+    /* instr also finds the address within a longer one: who reads the rows looks again. */
+    [STORE_SQL_HOSTS_OF_ADDRESS] =
+        "SELECT domain, hosts, learned_at, expires_at, sum FROM hosts WHERE instr(hosts, ?1) > 0"
+        " ORDER BY learned_at DESC, domain",
+    [STORE_SQL_SESSION_ADD] =
+        "UPDATE session SET count = count + 1, last_at = max(last_at, ?11) WHERE day = ?1 AND domain = ?2 AND"
+        " type = ?3 AND policy = ?4 AND result = ?5 AND mx = ?6 AND address = ?7 AND source = ?8 AND"
+        " helo = ?9 AND reason = ?10",
+    [STORE_SQL_SESSION_COUNT] = "SELECT count(*) FROM session WHERE day = ?1 AND domain = ?2",
+    [STORE_SQL_SESSION_NEW] = "INSERT INTO session(" SESSION_KEY
+                              ", count, first_at, last_at)"
+                              " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, ?11, ?11)",
+    [STORE_SQL_SESSION_EACH] = "SELECT " SESSION_KEY
+                               ", count, first_at, last_at FROM session"
+                               " WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR domain = ?3) ORDER BY " SESSION_KEY,
     [STORE_SQL_STATS] =
         "SELECT (SELECT count(*) FROM " NAMES
         "), count(*), total(mode = 'enforce'), total(mode = 'testing'), total(mode = 'none'),"
@@ -48,7 +68,7 @@ static const char *const texts[STORE_SQL_TOTAL] = {
         " (SELECT count(*) FROM attempt WHERE failed_at <> 0),"
         " (SELECT count(*) FROM attempt a WHERE err IN ('record-none', 'dns-nxdomain', 'dns-nodata') AND"
         "  NOT EXISTS (SELECT 1 FROM policy p WHERE p.domain = a.domain)),"
-        " (SELECT count(*) FROM lease WHERE until_ms > ?1 * 1000),"
+        " (SELECT count(*) FROM lease WHERE until_ms > ?1 * 1000), (SELECT count(*) FROM hosts),"
         " coalesce(min(fetched_at), 0), coalesce(min(CASE WHEN expires_at > ?1 THEN expires_at END), 0) FROM policy",
     [STORE_SQL_SWEEP_COUNT] =
         "SELECT count(*) FROM (SELECT domain FROM policy WHERE expires_at <= ?1 UNION"
@@ -60,6 +80,8 @@ static const char *const texts[STORE_SQL_TOTAL] = {
                                 " NOT EXISTS (SELECT 1 FROM policy p WHERE p.domain = attempt.domain AND p.expires_at > ?1)",
     [STORE_SQL_SWEEP_POLICY] = "DELETE FROM policy WHERE expires_at <= ?1",
     [STORE_SQL_SWEEP_LEASE] = "DELETE FROM lease WHERE until_ms <= ?1",
+    [STORE_SQL_SWEEP_HOSTS] = "DELETE FROM hosts WHERE expires_at <= ?1",
+    [STORE_SQL_SWEEP_SESSION] = "DELETE FROM session WHERE day < ?1",
 };
 
 enum mts_err store_statement(struct mts_store *store, enum store_sql which, sqlite3_stmt **statement) {

@@ -13,7 +13,7 @@ enum mts_err mts_store_stats(struct mts_store *store, int64_t now_s, struct mts_
   if (err || !row) return err ? err : MTS_ERR_INTERNAL;
   struct mts_store_stats found = {0};
   uint64_t *const numbers[] = {&found.domains, &found.policies, &found.enforce, &found.testing, &found.none,
-                               &found.expired, &found.failing,  &found.absent,  &found.leases};
+                               &found.expired, &found.failing,  &found.absent,  &found.leases,  &found.hosts};
   int column = 0;
   for (; column < (int)(sizeof numbers / sizeof numbers[0]); column++)
     *numbers[column] = (uint64_t)sqlite3_column_int64(statement, column);
@@ -50,6 +50,8 @@ static enum mts_err sweep(struct mts_store *store, void *arg) {
   if (!err) err = sweep_one(store, STORE_SQL_SWEEP_ATTEMPT, cut, NULL); /* looks at policy, so it comes first */
   if (!err) err = sweep_one(store, STORE_SQL_SWEEP_POLICY, cut, NULL);
   if (!err) err = sweep_one(store, STORE_SQL_SWEEP_LEASE, job->now_s * 1000, NULL);
+  if (!err) err = sweep_one(store, STORE_SQL_SWEEP_HOSTS, cut, NULL);
+  if (!err) err = sweep_one(store, STORE_SQL_SWEEP_SESSION, cut / 86400, NULL);
   return err;
 }
 

@@ -57,7 +57,7 @@ enum mts_err mts_store_put(struct mts_store *store, const struct mts_entry *entr
 /* As put, for what was learned from what may have been old: a policy that the store has and that was fetched later than the entry's
  * stays, and comes into the entry. */
 enum mts_err mts_store_learn(struct mts_store *store, struct mts_entry *entry);
-/* One domain, or all with NULL. removed may be NULL. */
+/* One domain with its MX hosts, or all with NULL; sessions stay, they have happened. removed may be NULL. */
 enum mts_err mts_store_delete(struct mts_store *store, const char *domain, size_t *removed);
 /* In the order of names; the entry is lent. each returns false to stop. It must not call the store. */
 enum mts_err mts_store_each(struct mts_store *store, bool (*each)(void *arg, const struct mts_entry *entry), void *arg);
@@ -71,13 +71,66 @@ enum mts_err mts_store_lease(struct mts_store *store, const char *domain, const 
                              bool *taken, int64_t *held_until_ms);
 enum mts_err mts_store_unlease(struct mts_store *store, const char *domain, const char *owner);
 
+/* The MX hosts of a domain as DNS last gave them: name, preference, addresses and err of each, the rest zero. A host whose addresses are
+ * not known has none and no err; one that surely has none has MX_ADDRESS. */
+struct mts_store_hosts {
+  int64_t learned_at, expires_at;
+  size_t count;
+  struct mts_host *list; /* owned, in the order of DNS */
+};
+void mts_store_hosts_clear(struct mts_store_hosts *hosts);
+/* Expired ones too. hosts must be zero or cleared. Errors: STORE_NONE when there are none or the row is damaged, ARGUMENT for a domain
+ * that is not normalised, NO_MEMORY, other STORE_*. */
+enum mts_err mts_store_hosts_get(struct mts_store *store, const char *domain, struct mts_store_hosts *hosts);
+/* Writes only when the hosts or their addresses (in whatever order) are others than before, or what is there has expired at learned_at (once an
+ * hour, if they expire at once). Who may only read the store gets STORE_IO, and nothing is logged.
+ * Hosts without a name that can be used are left out. Errors: ARGUMENT for what cannot be read back, or when none is left; STORE_*. */
+enum mts_err mts_store_hosts_put(struct mts_store *store, const char *domain, const struct mts_store_hosts *hosts);
+#define MTS_STORE_HOSTS_MAX 256 /* calls of each */
+/* Which MX hosts have this address (text of IPv4 or IPv6): expired rows too, latest learned first. It looks at every row: for logs, not
+ * for each mail. each returns false to stop; it must not call the store. Errors: ARGUMENT for what is no address, STORE_*. */
+enum mts_err mts_store_hosts_of_address(struct mts_store *store, const char *address,
+                                        bool (*each)(void *arg, const char *domain, const char *host, int64_t learned_at),
+                                        void *arg);
+
+/* ---- sessions (RFC 8460) ---- */
+
+#define MTS_SESSION_POLICY_MAX 8192 /* bytes of a policy's text; further mx lines are left out */
+#define MTS_SESSION_HELO_SIZE 256   /* RFC 5321 4.5.3.1.2 and the NUL */
+#define MTS_SESSION_REASON_SIZE 160
+#define MTS_SESSION_ROWS_MAX 1000 /* of one domain and day: beyond, rows tell less, but count all the same */
+
+/* One counter: how many sessions of a UTC day ended alike. Texts are printable ASCII, "" when not known. */
+struct mts_session_row {
+  int64_t day; /* from 1970-01-01 = 0 */
+  const char *domain;
+  enum mts_policy_type type;
+  const char *policy; /* RFC 8460 4.4 policy-string: lines separated by \n */
+  const char *result; /* RFC 8460 4.3; "": it went well */
+  const char *mx, *address, *source, *helo, *reason;
+  uint64_t count;
+  int64_t first_at, last_at;
+};
+/* Counts one session at now_s: the counter of its day with these texts grows by one; day, count, first_at, last_at of session are not looked
+ * at. Exact, whoever else counts: when this returns MTS_OK the session is counted once, and otherwise it is not. Remote servers choose
+ * texts, so beyond MTS_SESSION_ROWS_MAX rows of a domain and day a new one has no address, source, helo and reason; beyond twice as
+ * many no mx and policy either. Errors: ARGUMENT for a domain that is not normalised or a text that could not be read back; STORE_*. */
+enum mts_err mts_store_session_add(struct mts_store *store, const struct mts_session_row *session, int64_t now_s);
+/* The counters of these days, both included, of one domain or all with NULL, in the order of day, domain, type, policy, result, mx; each is
+ * lent. each returns false to stop; it must not call the store. Rows that were edited to nonsense are left out and logged. Errors:
+ * ARGUMENT for a domain that is not normalised, STORE_*. */
+enum mts_err mts_store_sessions(struct mts_store *store, int64_t first_day, int64_t last_day, const char *domain,
+                                bool (*each)(void *arg, const struct mts_session_row *session), void *arg);
+
 struct mts_store_stats {
   uint64_t domains, policies, enforce, testing, none, expired, failing, absent, leases;
+  uint64_t hosts;                    /* domains whose MX hosts are known, expired ones too */
   uint64_t bytes;                    /* of the file */
   int64_t oldest_fetch, next_expiry; /* 0: none */
 };
 enum mts_err mts_store_stats(struct mts_store *store, int64_t now_s, struct mts_store_stats *stats);
-/* Forgets expired policies and old failures (expired for more than 30 days). removed may be NULL. */
+/* Forgets expired policies, old failures, MX hosts (expired for more than 30 days) and sessions of days before. removed counts the domains
+ * of the former two and may be NULL. */
 enum mts_err mts_store_sweep(struct mts_store *store, int64_t now_s, size_t *removed);
 
 #endif

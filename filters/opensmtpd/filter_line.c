@@ -111,6 +111,7 @@ bool filter_tx_address(const struct filter_line *line, struct mts_span *message,
   return true;
 }
 
+static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /* RFC 5321 4.2: 4yz or 5yz, then a blank and text. */
@@ -123,8 +124,12 @@ static bool is_refusal(const char *text) {
 void filter_reply_text(const char *text, char *to, size_t size) {
   if (size > REPLY_LINE) size = REPLY_LINE;
   const char *said = text ? text : "";
-  while (*said == ' ') said++;
-  mts_text_format(to, size, "%s%s", is_refusal(said) ? "" : "451 4.7.1 ", *said ? said : "please try again later");
+  while (is_blank(*said)) said++;
+  char line[FILTER_REPLY_MAX];
+  size_t n = 0;
+  for (; said[n] && n < sizeof line - 1; n++) line[n] = (char)(is_blank(said[n]) ? ' ' : said[n]);
+  line[n] = 0;
+  mts_text_format(to, size, "%s%s", is_refusal(line) ? "" : "451 4.7.1 ", n ? line : "please try again later");
 }
 
 enum mts_err filter_answer(const struct filter_line *request, enum filter_decision decision, const char *text,

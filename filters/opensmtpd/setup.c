@@ -2,34 +2,92 @@
 #include "setup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "conf.h"
 #include "resolve/settings.h"
 
-struct mts_settings *setup_settings(const char *program, const char *path, const char *const defaults[][2]) {
-  struct mts_settings *settings = NULL;
-  char why[CONF_WHY_SIZE] = "out of memory";
-  enum mts_err err = mts_settings_new(&settings);
-  for (size_t i = 0; !err && defaults[i][0]; i++) err = mts_settings_set(settings, defaults[i][0], defaults[i][1]);
-  if (!err && path) {
-    FILE *file = fopen(path, "re");
-    if (!file) {
-      mts_text_format(why, sizeof why, "%s: cannot be opened: %s", path, strerror(errno));
-      err = MTS_ERR_SETTING;
-    } else {
-      err = conf_read(file, path, settings, why);
-      fclose(file);
-    }
+#define EXIT_SETTINGS 1
+#define EXIT_USAGE 64
+
+static enum mts_err read_file(const char *path, struct mts_settings *settings, char why[CONF_WHY_SIZE]) {
+  FILE *file = fopen(path, "re");
+  if (!file) {
+    mts_text_format(why, CONF_WHY_SIZE, "%s: cannot be opened: %s", path, strerror(errno));
+    return MTS_ERR_SETTING;
   }
-  if (!err) return settings;
-  fprintf(stderr, "%s: %s\n", program, why);
-  mts_settings_free(&settings);
-  return NULL;
+  enum mts_err err = conf_read(file, path, settings, why);
+  fclose(file);
+  return err;
+}
+
+/* NAME=VALUE of -s */
+static enum mts_err set_pair(const char *pair, struct mts_settings *settings, char why[CONF_WHY_SIZE]) {
+  char name[64];
+  const char *equals = strchr(pair, '=');
+  if (!equals || (size_t)(equals - pair) >= sizeof name) {
+    mts_text_format(why, CONF_WHY_SIZE, "-s %s: wants NAME=VALUE", pair);
+    return MTS_ERR_SETTING;
+  }
+  memcpy(name, pair, (size_t)(equals - pair));
+  name[equals - pair] = 0;
+  enum mts_err err = mts_settings_set(settings, name, equals + 1);
+  if (err) mts_text_format(why, CONF_WHY_SIZE, "%s", err == MTS_ERR_SETTING ? mts_settings_why(settings) : mts_err_message(err));
+  return err;
+}
+
+static int refuse(const struct setup_words *words) {
+  fprintf(stderr, "usage: %s\n", words->usage);
+  return EXIT_USAGE;
+}
+
+int setup_read(const struct setup_words *words, int argc, char **argv, struct mts_settings **settings) {
+  struct mts_settings *made = NULL;
+  char why[CONF_WHY_SIZE] = "out of memory";
+  enum mts_err err = mts_settings_new(&made);
+  for (size_t i = 0; !err && words->defaults[i][0]; i++) err = mts_settings_set(made, words->defaults[i][0], words->defaults[i][1]);
+  /* The file first, whatever the order: what is said with -s counts more. */
+  int option, code = 0;
+  opterr = 0;
+  while (!err && (option = getopt(argc, argv, "r:s:")) != -1) {
+    if (option == 'r' && words->replay)
+      *words->replay = optarg;
+    else if (option != 's')
+      code = EXIT_USAGE;
+  }
+  if (!err && (code || argc - optind > 1)) {
+    mts_settings_free(&made);
+    return refuse(words);
+  }
+  if (!err && optind < argc) err = read_file(argv[optind], made, why);
+  optind = 1;
+  while (!err && (option = getopt(argc, argv, "r:s:")) != -1) {
+    if (option == 's') err = set_pair(optarg, made, why);
+  }
+  if (!err) {
+    *settings = made;
+    return 0;
+  }
+  fprintf(stderr, "%s: %s\n", words->program, why);
+  mts_settings_free(&made);
+  return EXIT_SETTINGS;
 }
 
 enum mts_err setup_log(const struct mts_settings *settings, struct mts_log **log) {
   return mts_log_new((enum mts_log_to)settings_choice(settings, SETTING_log),
                      (enum mts_log_level)settings_choice(settings, SETTING_log_level), NULL, log);
+}
+
+bool setup_channels(int *in, int *out) {
+  int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  *in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  *out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  bool well = nothing >= 0 && *in >= 0 && *out >= 0 && dup2(nothing, STDIN_FILENO) >= 0;
+  if (nothing > STDERR_FILENO) close(nothing);
+  /* Without a stderr what is printed is lost, which is better than where it must not go. */
+  if (well && dup2(STDERR_FILENO, STDOUT_FILENO) < 0) well = dup2(STDIN_FILENO, STDOUT_FILENO) >= 0;
+  return well;
 }

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: ISC
- * What both programs do at their start: settings with defaults of their own, a log. */
+ * What both programs do at their start: words of the command line, settings with defaults of their own, a log, the pipes to smtpd. */
 #ifndef MTASTS_FILTERS_SETUP_H
 #define MTASTS_FILTERS_SETUP_H
 
 #include "base/log.h"
 #include "mtasts.h"
 
-/* NULL: something is wrong, and stderr says what. path NULL: defaults only. defaults end with a NULL name. */
-struct mts_settings *setup_settings(const char *program, const char *path, const char *const defaults[][2]);
+struct setup_words {
+  const char *program, *usage;      /* usage: what follows "usage: " */
+  const char *const (*defaults)[2]; /* end with a NULL name */
+  const char **replay;              /* where the file of -r goes; NULL: there is no such option */
+};
+/* Exit code, 0 when all is well and settings are the caller's; else stderr says what is wrong. */
+int setup_read(const struct setup_words *words, int argc, char **argv, struct mts_settings **settings);
 enum mts_err setup_log(const struct mts_settings *settings, struct mts_log **log);
+/* Takes the pipes of 0 and 1 away from whoever writes to them by habit: a stray line there ends smtpd. From then on 0 reads nothing, and 1
+ * is stderr. false: no file descriptors are left. */
+bool setup_channels(int *in, int *out);
 
 #endif

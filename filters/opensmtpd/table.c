@@ -19,6 +19,7 @@
 #include "input.h"
 #include "request.h"
 #include "resolve/settings.h"
+#include "rules.h"
 #include "service.h"
 #include "setup.h"
 
@@ -31,12 +32,13 @@
 enum protocol { PROTOCOL_UNKNOWN, PROTOCOL_TEXT, PROTOCOL_IMSG };
 
 struct table {
-  struct mts *m;
+  struct rules *rules;
   struct mts_log *log;
   struct service *service;
   struct event_base *base;
   struct event *readable, *refresh, *watchdog;
   struct timeval patience;
+  int in, out_fd;
   struct input input;
   enum protocol protocol;
   struct mts_buf out;
@@ -51,7 +53,7 @@ struct table {
 static void leave(struct table *table) { event_base_loopbreak(table->base); }
 
 static void write_out(struct table *table) {
-  int fd = table->protocol == PROTOCOL_IMSG ? STDIN_FILENO : STDOUT_FILENO; /* imsg: one socket for both directions */
+  int fd = table->protocol == PROTOCOL_IMSG ? table->in : table->out_fd; /* imsg: one socket for both directions */
   size_t at = 0;
   while (at < table->out.n) {
     ssize_t n = write(fd, table->out.p + at, table->out.n - at);
@@ -226,7 +228,7 @@ static void refresh(evutil_socket_t fd, short what, void *arg) {
   (void)fd;
   (void)what;
   struct table *table = arg;
-  mts_refresh_due(table->m, REFRESH_AT_ONCE, NULL); /* RFC 8461 10.2; its failures are logged and tried again */
+  mts_refresh_due(rules_context(table->rules), REFRESH_AT_ONCE, NULL); /* RFC 8461 10.2; its failures are logged and tried again */
 }
 
 /* ---- beginning and end ---- */
@@ -235,14 +237,15 @@ static void refresh(evutil_socket_t fd, short what, void *arg) {
 static const char *const defaults[][2] = {
     {"mail_deadline_ms", "5000"}, {"dns_deadline_ms", "3000"}, {"background", "yes"}, {"log", "syslog"}, {NULL, NULL}};
 
-static bool start(struct table *table, const struct mts_settings *settings) {
+static bool start(struct table *table, const struct mts_settings *settings, char why[RULES_WHY_SIZE]) {
+  memccpy(why, "out of memory or of file descriptors", 0, RULES_WHY_SIZE);
   uint32_t deadline_ms = settings_number(settings, SETTING_mail_deadline_ms);
   table->out.limit = TABLE_ANSWER_MAX;
   table->base = event_base_new();
-  if (!table->base || setup_log(settings, &table->log) || mts_new(settings, &table->m)) return false;
-  mts_lend_loop(table->m, table->base);
-  if (service_new(table->m, &mts_clock_real, deadline_ms, served, table, &table->service)) return false;
-  table->readable = event_new(table->base, STDIN_FILENO, EV_READ | EV_PERSIST, can_read, table);
+  if (!table->base || setup_log(settings, &table->log) || !setup_channels(&table->in, &table->out_fd)) return false;
+  if (rules_new(settings, table->base, table->log, why, &table->rules)) return false;
+  if (service_new(rules_context(table->rules), &mts_clock_real, deadline_ms, served, table, &table->service)) return false;
+  table->readable = event_new(table->base, table->in, EV_READ | EV_PERSIST, can_read, table);
   table->refresh = event_new(table->base, -1, EV_PERSIST, refresh, table);
   table->watchdog = evtimer_new(table->base, overdue, table);
   deadline_ms += WATCHDOG_SLACK_MS;
@@ -254,7 +257,7 @@ static bool start(struct table *table, const struct mts_settings *settings) {
 
 static void stop(struct table *table) {
   service_free(&table->service);
-  mts_free(&table->m);
+  rules_free(&table->rules);
   if (table->readable) event_free(table->readable);
   if (table->refresh) event_free(table->refresh);
   if (table->watchdog) event_free(table->watchdog);
@@ -265,21 +268,23 @@ static void stop(struct table *table) {
 }
 
 int main(int argc, char **argv) {
-  if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-    fprintf(stderr, "usage: table-mtasts [/path/to/settings]\nstarted by smtpd: table NAME \"mtasts:/path/to/settings\"\n");
-    return 64;
-  }
-  struct mts_settings *settings = setup_settings("table-mtasts", argc > 1 ? argv[1] : NULL, defaults);
-  if (!settings) return 1;
+  const struct setup_words words = {.program = "table-mtasts",
+                                    .usage = "table-mtasts [-s NAME=VALUE] [/path/to/settings]\n"
+                                             "started by smtpd: table NAME \"mtasts:/path/to/settings\"",
+                                    .defaults = defaults};
+  struct mts_settings *settings = NULL;
+  int code = setup_read(&words, argc, argv, &settings);
+  if (code) return code;
   struct sigaction ignore = {.sa_handler = SIG_IGN};
   sigaction(SIGPIPE, &ignore, NULL);
   struct table table = {0};
-  bool started = start(&table, settings);
+  char why[RULES_WHY_SIZE];
+  bool started = start(&table, settings, why);
   mts_settings_free(&settings);
   if (started)
     event_base_loop(table.base, EVLOOP_NO_EXIT_ON_EMPTY);
   else
-    fprintf(stderr, "table-mtasts: cannot start: out of memory or of file descriptors\n");
+    fprintf(stderr, "table-mtasts: cannot start: %s\n", why);
   stop(&table);
   return started ? 0 : 1;
 }

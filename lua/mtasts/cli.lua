@@ -100,6 +100,7 @@ local function configure(args)
   end
   settings.store = args.store or settings.store
   settings.ca_file = args.ca_file or settings.ca_file
+  settings.rules = args.rules or settings.rules
   if args.nameserver and #args.nameserver > 0 then settings.nameservers = args.nameserver end
   local verbose = args.verbose or 0
   if verbose > 0 then settings.log_level = verbose > 1 and 'debug' or 'info' end
@@ -110,10 +111,9 @@ local function configure(args)
   end
   local ok, why = pcall(core.configure, settings)
   if not ok then cli.refuse('%s', why) end
-  if args.rules then
-    local chunk, message = loadfile(args.rules)
-    if not chunk then refuse_rules(message) end
-    local done, trace = xpcall(chunk, debug.traceback)
+  local file = core.settings().rules.value
+  if file ~= '' then
+    local done, trace = require('mtasts.rules').load(file)
     if not done then refuse_rules(trace) end
   end
 end

@@ -144,7 +144,7 @@ function actions.stats(args, cli)
     print(core.json_encode(stats))
     return cli.exit.good
   end
-  for _, key in ipairs { 'file', 'bytes', 'domains', 'policies', 'enforce', 'testing', 'none', 'expired', 'failing', 'absent', 'leases' } do
+  for _, key in ipairs { 'file', 'bytes', 'domains', 'policies', 'enforce', 'testing', 'none', 'expired', 'failing', 'absent', 'leases', 'hosts' } do
     print(('%-10s %s'):format(key, stats[key]))
   end
   return cli.exit.good

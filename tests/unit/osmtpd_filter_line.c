@@ -120,7 +120,7 @@ static void any_text_becomes_a_valid_refusal(void **s) {
   replies("550", "451 4.7.1 550");
   replies("560 x", "451 4.7.1 560 x");
   replies("550-no", "451 4.7.1 550-no");
-  replies("550 a\r\nfilter-result|x", "550 a\\x0d\\x0afilter-result|x");
+  replies("550 a\r\nfilter-result|x\001", "550 a  filter-result|x\\x01");
   char endless[4000], to[4000];
   memset(endless, 'x', sizeof endless - 1);
   endless[sizeof endless - 1] = 0;

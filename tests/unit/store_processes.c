@@ -112,6 +112,81 @@ static void of_32_writers_nothing_is_lost(void **state) {
   assert_true(tools_is_sound(t->path));
 }
 
+/* ---- counters ---- */
+
+/* Which of two counters of sessions, as every process has them. */
+static struct mts_session_row counter(int which) {
+  return (struct mts_session_row){.domain = "a.example",
+                                  .type = MTS_POLICY_TYPE_STS,
+                                  .policy = "version: STSv1",
+                                  .result = which ? "certificate-expired" : "",
+                                  .mx = "mx.a.example",
+                                  .address = "",
+                                  .source = "",
+                                  .helo = "",
+                                  .reason = ""};
+}
+
+static enum mts_err count_one(struct mts_store *store, int which) {
+  struct mts_session_row row = counter(which);
+  return mts_store_session_add(store, &row, NOW);
+}
+
+static int count_many(struct tools *t, int number, void *arg) {
+  int each = *(int *)arg;
+  struct mts_store *store = NULL;
+  enum mts_err err = mts_store_open(t->path, &t->clock, t->log, &store);
+  for (int i = 0; !err && i < each; i++) {
+    do err = count_one(store, (number + i) % 2);
+    while (err == MTS_ERR_STORE_BUSY); /* so it was not counted */
+  }
+  mts_store_close(&store);
+  return err ? say(t, err) : 0;
+}
+
+static int64_t counted(struct tools *t) { return tools_sql(t->path, "SELECT total(count) FROM session"); }
+
+static void of_32_processes_that_count_at_once_each_session_counts_once(void **state) {
+  struct tools *t = *state;
+  int each = 200;
+  assert_true(run_all(t, PROCESSES, count_many, &each));
+  assert_int_equal(tools_sql(t->path, "SELECT count(*) FROM session"), 2);
+  assert_int_equal(tools_sql(t->path, "SELECT count FROM session WHERE result = ''"), PROCESSES * each / 2);
+  assert_int_equal(counted(t), PROCESSES * each);
+  assert_true(tools_is_sound(t->path));
+}
+
+static void a_session_that_was_said_to_be_counted_survives_kill_9(void **state) {
+  struct tools *t = *state;
+  volatile int *done = mmap(NULL, sizeof *done, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  assert_true(done != MAP_FAILED);
+  int64_t before = 0;
+  for (int run = 0; run < 20; run++) {
+    *done = 0;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+      struct mts_store *store = NULL;
+      if (mts_store_open(t->path, &t->clock, t->log, &store)) _exit(1);
+      for (int i = 0;; i++) {
+        if (count_one(store, i % 2)) _exit(2);
+        *done = i + 1;
+      }
+    }
+    struct timespec pause = {.tv_nsec = 1000 * 1000};
+    for (int i = 0; i < 5000 && *done < 20 + run; i++) nanosleep(&pause, NULL);
+    kill(pid, SIGKILL);
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && *done > 0);
+    int64_t now = counted(t); /* the last one may have been counted without having been said */
+    assert_in_range(now - before, *done, *done + 1);
+    before = now;
+  }
+  munmap((void *)(uintptr_t)done, sizeof *done);
+  assert_true(tools_is_sound(t->path));
+}
+
 /* ---- kill -9 ---- */
 
 static void what_was_committed_survives_kill_9(void **state) {
@@ -187,11 +262,32 @@ static int fill(struct tools *t) {
   return tools_is_sound(t->path) ? 0 : 10;
 }
 
-static void a_full_disk_is_an_error_and_harms_nothing(void **state) {
-  struct tools *t = *state;
+static int fill_with_sessions(struct tools *t) {
+  if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0) return NO_TMPFS;
+  mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
+  if (mount("tmpfs", t->folder, "tmpfs", 0, "size=400k") != 0) return NO_TMPFS;
+  struct mts_store *store = NULL;
+  if (mts_store_open(t->path, &t->clock, t->log, &store)) return 1;
+  char reason[64];
+  struct mts_session_row row = counter(1);
+  row.reason = reason;
+  int count = 0, full = 0;
+  for (int i = 0; i < 900 && full < 20; i++) {
+    snprintf(reason, sizeof reason, "a reason that takes its room, number %d", i);
+    enum mts_err err = mts_store_session_add(store, &row, NOW);
+    if (err && err != MTS_ERR_STORE_FULL) return 2;
+    full += err == MTS_ERR_STORE_FULL;
+    count += !err;
+  }
+  mts_store_close(&store);
+  if (full < 20 || count < 10) return 3;
+  return counted(t) == count && tools_is_sound(t->path) ? 0 : 4; /* what failed was not counted */
+}
+
+static void run_full(struct tools *t, int (*full)(struct tools *t)) {
   pid_t pid = fork();
   assert_true(pid >= 0);
-  if (pid == 0) _exit(fill(t));
+  if (pid == 0) _exit(full(t));
   int status = 0;
   assert_int_equal(waitpid(pid, &status, 0), pid);
   if (WIFEXITED(status) && WEXITSTATUS(status) == NO_TMPFS) {
@@ -200,6 +296,10 @@ static void a_full_disk_is_an_error_and_harms_nothing(void **state) {
   }
   assert_int_equal(status, 0);
 }
+
+static void a_full_disk_is_an_error_and_harms_nothing(void **state) { run_full(*state, fill); }
+
+static void a_full_disk_loses_no_count_that_was_said(void **state) { run_full(*state, fill_with_sessions); }
 
 /* ---- a lock held too long ---- */
 
@@ -320,8 +420,11 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(of_32_processes_exactly_one_gets_the_lease),
       TEST(of_32_writers_nothing_is_lost),
+      TEST(of_32_processes_that_count_at_once_each_session_counts_once),
+      TEST(a_session_that_was_said_to_be_counted_survives_kill_9),
       TEST(what_was_committed_survives_kill_9),
       TEST(a_full_disk_is_an_error_and_harms_nothing),
+      TEST(a_full_disk_loses_no_count_that_was_said),
       TEST(a_lock_held_by_another_is_busy_after_two_seconds),
       TEST(forget_in_a_child_changes_nothing_for_the_parent),
       TEST(a_child_has_locks_of_its_own),

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: ISC */
+#include "engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "resolve/settings.h"
+
+#define SHOWN_FIELDS 5 /* of a line that is not understood; what follows may be anybody's secret */
+
+struct engine {
+  struct engine_config config;
+  struct rules *rules;
+  struct sessions *sessions;
+  struct requests *requests;
+  struct mts_buf out;
+  bool introduced;
+};
+
+static void say(struct engine *engine, enum mts_err err) {
+  if (err)
+    mts_log_write(engine->config.log, MTS_LOG_ERROR, NULL, "cannot answer smtpd: %s", mts_err_message(err));
+  else
+    engine->config.say(engine->config.arg, mts_span(engine->out.p, engine->out.n));
+}
+
+static void answer(void *arg, const struct filter_line *request, enum filter_decision decision, const char *text,
+                   const struct request_story *story) {
+  struct engine *engine = arg;
+  mts_buf_reset(&engine->out);
+  say(engine, filter_answer(request, decision, text, &engine->out));
+  if (engine->config.told) engine->config.told(engine->config.arg, request, decision, text, story);
+}
+
+/* ---- what we want to hear of ---- */
+
+/* A phase without a hook is not registered, and sessions are not reported when no hook could look at them. */
+static enum mts_err register_incoming(const struct engine *engine, struct mts_buf *out) {
+  enum mts_err err = MTS_OK;
+  bool any = false;
+  for (int i = FILTER_PHASE_UNKNOWN + 1; !err && i <= FILTER_PHASE_COMMIT; i++) {
+    enum filter_phase phase = (enum filter_phase)i;
+    bool wanted = rules_want(engine->rules, phase);
+    any = any || wanted;
+    if (wanted || phase == FILTER_PHASE_RCPT_TO) err = filter_register_phase(phase, out);
+  }
+  for (size_t i = 0; any && !err && session_events[i]; i++) err = filter_register(false, session_events[i], out);
+  return err;
+}
+
+static void introduce(struct engine *engine) {
+  mts_buf_reset(&engine->out);
+  if (engine->introduced) return;
+  engine->introduced = true;
+  enum mts_err err = register_incoming(engine, &engine->out);
+  if (!err) err = mts_buf_add(&engine->out, filter_ready, strlen(filter_ready));
+  say(engine, err);
+}
+
+/* ---- lines ---- */
+
+static void not_understood(struct engine *engine, struct mts_span line) {
+  size_t n = 0, bars = 0;
+  while (n < line.n && n < 200 && (line.p[n] != '|' || ++bars < SHOWN_FIELDS)) n++;
+  mts_log_seldom(engine->config.log, MTS_LOG_ERROR, "line", NULL, "smtpd said what is not understood: %.*s", (int)n, line.p);
+}
+
+void engine_line(struct engine *engine, struct mts_span line) {
+  struct filter_line parsed;
+  if (!filter_line_parse(line, &parsed)) {
+    not_understood(engine, line);
+    return;
+  }
+  switch (parsed.kind) {
+    case FILTER_CONFIG:
+      break;
+    case FILTER_REPORT:
+      if (!parsed.outgoing) sessions_report(engine->sessions, &parsed);
+      break;
+    case FILTER_READY:
+      introduce(engine);
+      break;
+    case FILTER_REQUEST:
+      requests_take(engine->requests, &parsed);
+      break;
+  }
+}
+
+bool engine_step(struct engine *engine) { return rules_step(engine->rules); }
+
+/* ---- beginning and end ---- */
+
+static void ending(void *arg, struct session *session) {
+  struct engine *engine = arg;
+  rules_session_ending(engine->rules, session);
+}
+
+static enum mts_err start(struct engine *engine, char why[RULES_WHY_SIZE]) {
+  const struct engine_config *config = &engine->config;
+  enum mts_err err = sessions_new(ending, engine, &engine->sessions);
+  if (!err) err = rules_new(config->settings, config->base, config->log, why, &engine->rules);
+  if (err) return err;
+  const struct requests_config requests = {.base = config->base,
+                                           .rules = engine->rules,
+                                           .sessions = engine->sessions,
+                                           .log = config->log,
+                                           .deadline_ms = settings_number(config->settings, SETTING_mail_deadline_ms),
+                                           .answer = answer,
+                                           .arg = engine};
+  return requests_new(&requests, &engine->requests);
+}
+
+enum mts_err engine_new(const struct engine_config *config, char why[RULES_WHY_SIZE], struct engine **engine) {
+  memccpy(why, "out of memory", 0, RULES_WHY_SIZE);
+  struct engine *made = calloc(1, sizeof *made);
+  if (!made) return MTS_ERR_NO_MEMORY;
+  made->config = *config;
+  made->out.limit = ENGINE_SAY_MAX;
+  enum mts_err err = start(made, why);
+  made->config.settings = NULL;
+  if (err) {
+    engine_free(&made);
+    return err;
+  }
+  *engine = made;
+  return MTS_OK;
+}
+
+void engine_free(struct engine **engine) {
+  struct engine *it = *engine;
+  if (!it) return;
+  requests_free(&it->requests);
+  rules_free(&it->rules);
+  sessions_free(&it->sessions);
+  mts_buf_free(&it->out);
+  free(it);
+  *engine = NULL;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC
+ * filter-mtasts without its pipes: lines of smtpd in, lines to smtpd out. */
+#ifndef MTASTS_FILTERS_ENGINE_H
+#define MTASTS_FILTERS_ENGINE_H
+
+#include "requests.h"
+#include "rules.h"
+
+#define ENGINE_SAY_MAX 4096 /* the longest that is said at once: what we register */
+
+struct engine_config {
+  const struct mts_settings *settings; /* lent for engine_new */
+  struct event_base *base;
+  struct mts_log *log;
+  /* Whole lines for smtpd. */
+  void (*say)(void *arg, struct mts_span lines);
+  /* May be NULL: each answer and how it came about; text NULL but for a refusal. */
+  void (*told)(void *arg, const struct filter_line *request, enum filter_decision decision, const char *text,
+               const struct request_story *story);
+  void *arg;
+};
+struct engine;
+/* On failure why tells, in lines. */
+enum mts_err engine_new(const struct engine_config *config, char why[RULES_WHY_SIZE], struct engine **engine);
+void engine_free(struct engine **engine);
+void engine_line(struct engine *engine, struct mts_span line);
+/* Runs what can go on without the loop. false: nothing could. */
+bool engine_step(struct engine *engine);
+
+#endif

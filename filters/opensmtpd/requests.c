@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: ISC
+ * The way of a request: the rules, then, of rcpt-to, the policy and the mail hosts of the recipient's domain, then the answer. */
+#include "requests.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define RECIPIENT_SIZE 1024     /* no address is that long */
+#define WATCHDOG_SLACK_MS 2000  /* an answer later than its deadline by this much will not come any more */
+#define HOSTS_AGAIN_MS 30000    /* so long the store is not asked for the hosts of a domain again */
+
+struct requests {
+  struct requests_config config;
+  size_t waiting;
+  struct request *first; /* ring without a head */
+};
+
+struct request {
+  struct requests *requests;
+  struct request *previous, *next;
+  struct filter_line line;
+  char session[FILTER_ID_MAX + 1], token[FILTER_ID_MAX + 1];
+  char recipient[RECIPIENT_SIZE];
+  struct rule_call *call;
+  struct mts_lookup *lookup;
+  struct event *watchdog;
+  bool *answered; /* told while it is being taken */
+  enum filter_decision decision; /* so far */
+  struct request_story story;
+  char domain[MTS_NAME_SIZE];
+  int64_t began_ms;
+};
+
+static int64_t mono(void) { return mts_clock_mono_ms(&mts_clock_real); }
+
+/* ---- its end ---- */
+
+static void release(struct request *request) {
+  struct requests *requests = request->requests;
+  rules_cancel(&request->call);
+  mts_lookup_cancel(&request->lookup);
+  if (request->watchdog) event_free(request->watchdog);
+  if (request->previous) request->previous->next = request->next;
+  if (request->next) request->next->previous = request->previous;
+  if (requests->first == request) requests->first = request->next;
+  requests->waiting--;
+  free(request);
+}
+
+static void answer(struct request *request, enum filter_decision decision, const char *text) {
+  const struct requests_config *config = &request->requests->config;
+  request->story.ms = mono() - request->began_ms;
+  if (request->answered) *request->answered = true;
+  config->answer(config->arg, &request->line, decision, text, &request->story);
+  release(request);
+}
+
+/* Whatever went wrong within: the client must not wait for ever. */
+static void overdue(evutil_socket_t fd, short what, void *arg) {
+  (void)fd;
+  (void)what;
+  struct request *request = arg;
+  request->story.overdue = true;
+  mts_log_seldom(request->requests->config.log, MTS_LOG_WARNING, "overdue", NULL, "%s proceeds after its deadline: %s",
+                 filter_phase_name(request->line.phase), request->call ? "a rule still waits" : "a lookup does not end");
+  answer(request, request->decision, NULL);
+}
+
+/* ---- the domain ---- */
+
+static uint32_t left_ms(const struct request *request) {
+  int64_t left = request->requests->config.deadline_ms - (mono() - request->began_ms);
+  return left > 1 ? (uint32_t)left : 1;
+}
+
+static void found(void *arg, enum mts_err err, struct mts_answer *result);
+
+/* false: it will not come to an answer. */
+static bool look_up(struct request *request, enum mts_depth depth) {
+  struct mts_lookup *lookup = NULL;
+  const struct mts_lookup_opts opts = {.depth = depth, .freshness = MTS_USE_CACHED, .deadline_ms = left_ms(request)};
+  /* When the answer is known at once, the request is gone when this returns, and lookup is NULL. */
+  enum mts_err err = mts_lookup_start(rules_context(request->requests->config.rules), request->recipient, &opts, found, request, &lookup);
+  if (err) return false;
+  if (lookup) request->lookup = lookup;
+  return true;
+}
+
+static void found(void *arg, enum mts_err err, struct mts_answer *result) {
+  struct request *request = arg;
+  struct mts_log *log = request->requests->config.log;
+  request->lookup = NULL;
+  if (err) mts_log_write(log, MTS_LOG_ERROR, NULL, "a lookup failed: %s", mts_err_message(err));
+  if (result) {
+    memccpy(request->domain, result->domain, 0, sizeof request->domain);
+    request->story.looked_up = request->domain;
+    request->story.action = result->action;
+    if (mts_log_wants(log, MTS_LOG_INFO)) mts_log_write(log, MTS_LOG_INFO, result->domain, "%s", mts_action_name(result->action));
+  }
+  mts_answer_free(&result);
+  answer(request, request->decision, NULL);
+}
+
+static void go_on(struct request *request) {
+  bool ours = request->line.phase == FILTER_PHASE_RCPT_TO && request->recipient[0];
+  /* What is no domain, or no memory: smtpd's own rules and the table decide. */
+  if (!ours || !look_up(request, MTS_DEPTH_POLICY)) answer(request, request->decision, NULL);
+}
+
+/* ---- the rules ---- */
+
+static void decided(void *arg, const struct rule_decision *made) {
+  struct request *request = arg;
+  request->call = NULL;
+  request->story.hook_failed = made->failed;
+  request->story.hook = made->opinion ? made->hook : 0;
+  if (made->opinion) request->decision = made->decision;
+  switch (request->decision) {
+    case FILTER_PROCEED:
+    case FILTER_JUNK:
+      go_on(request);
+      break;
+    case FILTER_REJECT:
+    case FILTER_DISCONNECT:
+      answer(request, request->decision, made->text);
+      break;
+  }
+}
+
+/* What a hook is about: the last field. Of connect it is the address, behind the name. */
+static struct mts_span value_of(const struct filter_line *line) {
+  struct mts_span rest = line->rest, name;
+  if (line->phase == FILTER_PHASE_CONNECT && filter_field(&rest, &name) && !rest.p) rest = name;
+  return rest;
+}
+
+static void begin(struct request *request) {
+  const struct requests_config *config = &request->requests->config;
+  if (!rules_want(config->rules, request->line.phase)) {
+    go_on(request);
+    return;
+  }
+  struct session *session = sessions_find(config->sessions, request->line.session);
+  struct rule_call *call = NULL;
+  const bool *answered = request->answered;
+  enum mts_err err = rules_ask(config->rules, &request->line, session, value_of(&request->line), decided, request, &call);
+  if (*answered) return;
+  if (err)
+    go_on(request);
+  else if (call)
+    request->call = call;
+}
+
+/* ---- its beginning ---- */
+
+static void keep(char to[FILTER_ID_MAX + 1], struct mts_span *id) {
+  memcpy(to, id->p, id->n);
+  to[id->n] = 0;
+  *id = mts_span(to, id->n);
+}
+
+static struct request *make(struct requests *requests, const struct filter_line *line) {
+  struct request *made = requests->waiting < REQUESTS_WAITING_MAX ? calloc(1, sizeof *made) : NULL;
+  if (!made) return NULL;
+  made->requests = requests;
+  made->line = *line;
+  made->began_ms = mono();
+  keep(made->session, &made->line.session);
+  keep(made->token, &made->line.token);
+  struct mts_span to = line->rest;
+  bool fits = line->phase == FILTER_PHASE_RCPT_TO && to.n > 0 && to.n < sizeof made->recipient && !memchr(to.p, 0, to.n);
+  if (fits) memcpy(made->recipient, to.p, to.n);
+  made->next = requests->first;
+  if (requests->first) requests->first->previous = made;
+  requests->first = made;
+  requests->waiting++;
+  return made;
+}
+
+/* It could not be answered at once. */
+static void wait(struct request *request) {
+  const struct requests_config *config = &request->requests->config;
+  uint32_t ms = config->deadline_ms + WATCHDOG_SLACK_MS;
+  const struct timeval patience = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+  request->answered = NULL;
+  request->line.rest = request->line.key = request->line.value = mts_span(NULL, 0); /* lent until now */
+  request->watchdog = evtimer_new(config->base, overdue, request);
+  if (!request->watchdog || event_add(request->watchdog, &patience) != 0) answer(request, request->decision, NULL);
+}
+
+void requests_take(struct requests *requests, const struct filter_line *line) {
+  struct request *request = make(requests, line);
+  bool answered = false;
+  if (!request) {
+    const struct request_story story = {0};
+    mts_log_seldom(requests->config.log, MTS_LOG_WARNING, "full", NULL, "too many sessions wait; further ones proceed at once");
+    requests->config.answer(requests->config.arg, line, FILTER_PROCEED, NULL, &story);
+    return;
+  }
+  request->answered = &answered;
+  begin(request);
+  if (!answered) wait(request);
+}
+
+size_t requests_waiting(const struct requests *requests) { return requests->waiting; }
+
+enum mts_err requests_new(const struct requests_config *config, struct requests **requests) {
+  struct requests *made = calloc(1, sizeof *made);
+  if (!made) return MTS_ERR_NO_MEMORY;
+  made->config = *config;
+  *requests = made;
+  return MTS_OK;
+}
+
+void requests_free(struct requests **requests) {
+  if (!*requests) return;
+  while ((*requests)->first) release((*requests)->first);
+  free(*requests);
+  *requests = NULL;
+}

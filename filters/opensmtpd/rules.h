@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC
+ * The context of a program of smtpd's, on the program's loop, and the operator's rules in Lua that its lookups and sessions ask. */
+#ifndef MTASTS_FILTERS_RULES_H
+#define MTASTS_FILTERS_RULES_H
+
+#include "filter_line.h"
+#include "sessions.h"
+
+struct event_base;
+struct mts_log;
+struct rules;
+
+#define RULES_WHY_SIZE 2048
+
+/* Loads the file that the setting "rules" names; without one there is no Lua. log and base are lent and outlive the rules. On failure
+ * why tells, in lines. */
+enum mts_err rules_new(const struct mts_settings *settings, struct event_base *base, struct mts_log *log,
+                       char why[RULES_WHY_SIZE], struct rules **rules);
+void rules_free(struct rules **rules);
+/* The context whose lookups ask the rules "policy" and "verdict"; lent. */
+struct mts *rules_context(struct rules *rules);
+/* Has this phase of smtpd's sessions a hook? */
+bool rules_want(const struct rules *rules, enum filter_phase phase);
+/* Runs what can go on, once. false: nothing could. Only for who has no loop: a told world has none. */
+bool rules_step(struct rules *rules);
+
+/* opinion false: the rules have none, or failed. text: of a refusal, lent. hook: which one decided, from 1. */
+struct rule_decision {
+  bool opinion;
+  enum filter_decision decision;
+  const char *text;
+  int hook;
+  bool failed;
+};
+struct rule_call;
+typedef void (*rule_fn)(void *arg, const struct rule_decision *decision);
+/* Asks the hooks of a phase. session NULL: nothing is known of it but its id. value: what the phase is about, may be empty. The
+ * callback may come before this returns; then *call is NULL. NO_MEMORY: there is no callback. */
+enum mts_err rules_ask(struct rules *rules, const struct filter_line *request, struct session *session, struct mts_span value,
+                       rule_fn done, void *arg, struct rule_call **call);
+/* The session is over: its object goes when no rule holds it any more. */
+void rules_session_ending(struct rules *rules, struct session *session);
+void rules_cancel(struct rule_call **call); /* its callback is not called */
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: ISC */
+#include "session_object.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "env.h"
+
+#define OBJECT_NAME "mtasts.session"
+
+/* registry: a table of the objects of sessions that go on, by their session, so that what a rule keeps in them stays */
+static const char objects_key;
+
+struct object {
+  struct session *session;
+};
+
+static const char *const names[] = {
+#define X(code, name) [SESSION_##code] = (name),
+    SESSION_FIELDS(X)
+#undef X
+};
+
+static struct session *session_of(lua_State *L) {
+  const struct object *object = luaL_checkudata(L, 1, OBJECT_NAME);
+  return object->session;
+}
+
+static bool find_field(const char *key, size_t *which) {
+  for (size_t i = 0; i < SESSION_FIELD_COUNT; i++) {
+    if (strcmp(names[i], key) != 0) continue;
+    *which = i;
+    return true;
+  }
+  return false;
+}
+
+static void push_recipients(lua_State *L, const struct session *session) {
+  lua_createtable(L, (int)session->recipient_count, 0);
+  for (size_t i = 0; i < session->recipient_count; i++) {
+    lua_pushstring(L, session->recipients[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
+static int get(lua_State *L) {
+  const struct session *session = session_of(L);
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  size_t which;
+  if (find_field(key, &which)) {
+    lua_pushstring(L, session->field[which]);
+  } else if (strcmp(key, "recipients") == 0) {
+    push_recipients(L, session);
+  } else if (strcmp(key, "id") == 0) {
+    lua_pushstring(L, session->by_id.id);
+  } else if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE) {
+    lua_pushvalue(L, 2);
+    lua_rawget(L, -2);
+  } else {
+    lua_pushnil(L);
+  }
+  return 1;
+}
+
+static int set(lua_State *L) {
+  session_of(L);
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  size_t which;
+  if (find_field(key, &which) || strcmp(key, "recipients") == 0 || strcmp(key, "id") == 0)
+    return luaL_error(L, "session.%s is what smtpd reported, and cannot be set; choose another name", key);
+  luaL_argcheck(L, !lua_isnil(L, 2), 2, "a field has a name");
+  if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, 1);
+  }
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  lua_rawset(L, -3);
+  return 0;
+}
+
+static int text(lua_State *L) {
+  const struct session *session = session_of(L);
+  const char *address = session->field[SESSION_ADDRESS];
+  lua_pushfstring(L, "session %s%s%s", session->by_id.id, address ? " from " : "", address ? address : "");
+  return 1;
+}
+
+static int collect(lua_State *L) {
+  struct object *object = lua_touserdata(L, 1);
+  struct session *session = object->session;
+  object->session = NULL;
+  if (!session) return 0;
+  session->object = NULL;
+  session_release(session);
+  return 0;
+}
+
+void session_object_open(lua_State *L) {
+  static const luaL_Reg meta[] = {{"__index", get}, {"__newindex", set}, {"__tostring", text}, {"__gc", collect}, {NULL, NULL}};
+  luaL_newmetatable(L, OBJECT_NAME);
+  luaL_setfuncs(L, meta, 0);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &objects_key);
+}
+
+static void make(lua_State *L, struct session *session, struct mts_span id) {
+  struct object *object = lua_newuserdatauv(L, sizeof *object, 1);
+  object->session = NULL;
+  luaL_setmetatable(L, OBJECT_NAME);
+  if (!session) session = session_apart(id);
+  if (!session) luaL_error(L, "not enough memory");
+  object->session = session;
+  session->object = object;
+}
+
+void session_object_push(lua_State *L, struct session *session, struct mts_span id) {
+  if (!session) {
+    make(L, NULL, id);
+    return;
+  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &objects_key);
+  if (session->object) {
+    lua_rawgetp(L, -1, session);
+  } else {
+    make(L, session, id);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, session);
+  }
+  lua_remove(L, -2);
+}
+
+void session_object_let_go(lua_State *L, const struct session *session) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &objects_key);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, session);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+#include "host.h"
+
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OWN_FILES "share/lua/5.4"
+
+static void *limited(void *arg, void *p, size_t old_n, size_t n) {
+  size_t *used = arg;
+  if (!p) old_n = 0; /* it tells the kind of the new object then */
+  if (n == 0) {
+    free(p);
+    *used -= old_n;
+    return NULL;
+  }
+  if (n > old_n && n - old_n > HOST_MEMORY_MOST - *used) return NULL;
+  void *moved = realloc(p, n);
+  if (moved) *used = *used - old_n + n;
+  return moved;
+}
+
+lua_State *host_state(size_t *used) {
+  *used = 0;
+  return lua_newstate(limited, used);
+}
+
+bool host_folder(char *folder, size_t size) {
+  ssize_t length = readlink("/proc/self/exe", folder, size - 1);
+  if (length <= 0 || (size_t)length >= size - 1) return false;
+  folder[length] = 0;
+  char *slash = strrchr(folder, '/');
+  if (!slash) return false;
+  *slash = 0;
+  return true;
+}
+
+/* Pushes the folder of our Lua files: beside the program as built, or above it as installed in bin/, libexec/… */
+static void push_own_files(lua_State *L) {
+  static const char *const up[] = {"", "/..", "/../..", "/../../.."};
+  char folder[4096];
+  for (size_t i = 0; host_folder(folder, sizeof folder) && i < sizeof up / sizeof *up; i++) {
+    const char *files = lua_pushfstring(L, "%s%s/" OWN_FILES, folder, up[i]);
+    if (access(lua_pushfstring(L, "%s/mtasts.lua", files), R_OK) == 0) {
+      lua_pop(L, 1);
+      return;
+    }
+    lua_pop(L, 2);
+  }
+  lua_pushliteral(L, MTASTS_LUA_DIR);
+}
+
+static void set_path(lua_State *L) {
+  lua_getglobal(L, "package");
+  push_own_files(L);
+  lua_getfield(L, -2, "path");
+  lua_pushfstring(L, "%s/?.lua;%s", lua_tostring(L, -2), lua_tostring(L, -1));
+  lua_setfield(L, -4, "path");
+  lua_pop(L, 3);
+}
+
+void host_open(lua_State *L) {
+  /* LUA_NOENV: what the environment says about Lua paths is for scripts' own hosts, not for this one. */
+  lua_pushboolean(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  luaL_openlibs(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_mtasts_core);
+  lua_setfield(L, -2, "mtasts.core");
+  lua_pop(L, 1);
+  set_path(L);
+}

@@ -1,0 +1,31 @@
+-- SPDX-License-Identifier: ISC
+-- What all hooks share: how a file with rules is loaded, and what becomes of a rule that fails.
+local core = require 'mtasts.core'
+
+local rules = {}
+
+-- A message handler for xpcall.
+function rules.trace(message)
+  if type(message) ~= 'string' then
+    message = getmetatable(message) and tostring(message) or ('error of type ' .. type(message))
+  end
+  return debug.traceback(message, 2)
+end
+
+-- An error of a rule becomes one line of the log, its traceback included.
+function rules.complain(domain, what, text)
+  core.log('error', domain, what .. ': ' .. text:gsub('%s*\n%s*', ' | '))
+end
+
+-- Runs a file with rules; what it requires is looked for beside it first. Returns true, or nil and why (lines).
+function rules.load(path)
+  local chunk, why = loadfile(path)
+  if not chunk then return nil, why end
+  local folder = path:match '^(.*)/[^/]*$' or '.'
+  package.path = folder .. '/?.lua;' .. package.path
+  local ok, trace = xpcall(chunk, rules.trace, path)
+  if not ok then return nil, trace end
+  return true
+end
+
+return rules

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: ISC
+ * Files that older versions have written: their statements as they were, and what becomes of them. */
+#include "store_tools.h"
+
+/* What version 1 of the tables wrote: a policy with a failed attempt (tools_entry 1), a domain without record, a lease. */
+static const char version_1[] =
+    "PRAGMA journal_mode=WAL;"
+    "CREATE TABLE attempt( domain TEXT NOT NULL PRIMARY KEY, checked_at INTEGER NOT NULL, check_at INTEGER NOT NULL, err TEXT NOT "
+    "NULL,"
+    " detail TEXT NOT NULL, failed_at INTEGER NOT NULL, failing_since INTEGER NOT NULL, failed_id TEXT NOT NULL, retry_at INTEGER "
+    "NOT"
+    " NULL, tries INTEGER NOT NULL, alarmed_at INTEGER NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO attempt VALUES('example.com',1800000011,1800000311,'https-cert-name','the certificate is for other.example, try "
+    "1',"
+    "1800000021,1800000006,'failed1',1800000601,3000000001,1800000031,2012058233378768992);"
+    "INSERT INTO attempt VALUES('none.example',1800000000,1800000300,'record-none','',0,0,'',0,0,0,-2884684373930246105);"
+    "CREATE TABLE lease( domain TEXT NOT NULL PRIMARY KEY, owner TEXT NOT NULL, until_ms INTEGER NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO lease VALUES('example.com','process 7',1800000005000);"
+    "CREATE TABLE policy( domain TEXT NOT NULL PRIMARY KEY, mode TEXT NOT NULL, max_age INTEGER NOT NULL, mx TEXT NOT NULL, id "
+    "TEXT NOT"
+    " NULL, fetched_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, refresh_at INTEGER NOT NULL, sum INTEGER NOT NULL) WITHOUT "
+    "ROWID;"
+    "INSERT INTO policy VALUES('example.com','enforce',86401,'mx1.example.net *.mail.example.net "
+    "mx2.example.net','20261',1800000001,"
+    "1800086402,1800040001,6920397850420407378);"
+    "CREATE VIEW sts_domain(domain, mode, expires) AS SELECT domain, mode, expires_at FROM policy;"
+    "PRAGMA user_version=1; PRAGMA application_id=1834177619";
+
+/* All of the old version and the new tables, which work. */
+static enum mts_err use(struct tools *t, struct mts_store *store) {
+  static const struct mts_session_row session = {
+      .domain = "example.com", .policy = "", .result = "", .mx = "", .address = "", .source = "", .helo = "", .reason = ""};
+  struct mts_host host = {.name = "mx1.example.net"};
+  struct mts_store_hosts hosts = {.learned_at = NOW, .expires_at = NOW + 300, .count = 1, .list = &host}, out = {0};
+  struct mts_entry none = {0};
+  bool kept = tools_has(store, "example.com", 1) && mts_store_get(store, "none.example", &none) == MTS_OK &&
+              none.err == MTS_ERR_RECORD_NONE && none.check_at == NOW + 300;
+  mts_entry_clear(&none);
+  if (!kept || t->lines) return MTS_ERR_INTERNAL;
+  enum mts_err err = mts_store_hosts_put(store, "example.com", &hosts);
+  if (!err) err = mts_store_hosts_get(store, "example.com", &out);
+  mts_store_hosts_clear(&out);
+  return err ? err : mts_store_session_add(store, &session, NOW);
+}
+
+static void a_file_of_version_1_is_brought_forward_with_all_that_is_in_it(void **state) {
+  struct tools *t = *state;
+  bool taken = true;
+  int64_t until = 0;
+  tools_sql(t->path, version_1);
+  struct mts_store *store = tools_open(t);
+  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 2);
+  assert_int_equal(use(t, store), MTS_OK);
+  assert_int_equal(mts_store_lease(store, "example.com", "us", t->now_ms, t->now_ms + 1, &taken, &until), MTS_OK);
+  assert_true(!taken && until == INT64_C(1800000005000));
+  assert_int_equal(tools_sql(t->path, "SELECT count(*) FROM sts_domain"), 1);
+  mts_store_close(&store);
+  store = tools_open(t); /* and stays so */
+  assert_int_equal(use(t, store), MTS_OK);
+  mts_store_close(&store);
+  assert_true(tools_is_sound(t->path));
+}
+
+static void of_several_that_open_an_old_file_at_once_each_can_use_it(void **state) {
+  struct tools *t = *state;
+  enum { CHILDREN = 8 };
+  pid_t pids[CHILDREN];
+  tools_sql(t->path, version_1);
+  for (int i = 0; i < CHILDREN; i++) {
+    pids[i] = fork();
+    assert_true(pids[i] >= 0);
+    if (pids[i] == 0) {
+      struct mts_store *store = NULL;
+      enum mts_err err = mts_store_open(t->path, &t->clock, t->log, &store);
+      if (!err) err = use(t, store);
+      mts_store_close(&store);
+      _exit(err != MTS_OK);
+    }
+  }
+  for (int i = 0; i < CHILDREN; i++) {
+    int status = 1;
+    assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+    assert_int_equal(status, 0);
+  }
+  assert_int_equal(tools_sql(t->path, "SELECT count FROM session"), CHILDREN);
+  assert_true(tools_is_sound(t->path));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, tools_setup, tools_teardown)
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(a_file_of_version_1_is_brought_forward_with_all_that_is_in_it),
+      TEST(of_several_that_open_an_old_file_at_once_each_can_use_it),
+  };
+  return cmocka_run_group_tests_name("files of older versions", tests, NULL, NULL);
+}
