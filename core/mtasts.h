@@ -436,11 +436,13 @@ MTS_PUBLIC enum mts_err mts_lookup(struct mts *m, const char *destination, const
 struct mts_probe_opts {
   uint16_t port;        /* 0: smtp_port */
   uint32_t deadline_ms; /* 0: probe_deadline_ms */
+  const char *address;  /* the one address to probe, text of IPv4 or IPv6; NULL: those that DNS has for the host */
 };
 struct mts_probe;
 /* tls is lent for the call; NULL when err is not MTS_OK: a wrong name, cancelled, DNS. */
 typedef void (*mts_probe_fn)(void *arg, enum mts_err err, const struct mts_tls *tls);
-/* STARTTLS and certificate of host as an MTA-STS sender sees them: SNI and name check are the host's name, SAN only. */
+/* STARTTLS and certificate of host as an MTA-STS sender sees them: SNI and name check are the host's name, SAN only. Errors: NAME_*,
+ * ARGUMENT for an address that is none, NET_MODULE, NO_MEMORY. */
 MTS_PUBLIC enum mts_err mts_probe_start(struct mts *m, const char *host, const struct mts_probe_opts *opts, mts_probe_fn done,
                                         void *arg, struct mts_probe **probe);
 MTS_PUBLIC void mts_probe_cancel(struct mts_probe **probe);

@@ -29,22 +29,22 @@ static void finish(struct mts_probe *probe, enum mts_err err, const struct mts_t
 
 static void probed(void *arg, const struct mts_tls *tls) { finish(arg, MTS_OK, tls); }
 
-static void got_addresses(void *arg, struct addresses *addresses) {
-  struct mts_probe *probe = arg;
+static enum mts_err connect_to(struct mts_probe *probe, const struct mts_address *addresses, size_t count) {
   struct mts *m = probe->m;
-  probe->asking_addresses = false;
-  if (addresses->err) {
-    finish(probe, addresses->err, NULL);
-    return;
-  }
   struct mts_probe_request request = {
       .host = probe->host,
       .port = probe->opts.port ? probe->opts.port : m->smtp_port,
-      .addresses = addresses->list,
-      .address_count = addresses->count,
+      .addresses = addresses,
+      .address_count = count,
       .deadline_ms = probe->opts.deadline_ms ? probe->opts.deadline_ms : m->probe_deadline_ms,
   };
-  enum mts_err err = m->net->ops->probe(m->net, &request, probed, probe, &probe->job);
+  return m->net->ops->probe(m->net, &request, probed, probe, &probe->job);
+}
+
+static void got_addresses(void *arg, struct addresses *addresses) {
+  struct mts_probe *probe = arg;
+  probe->asking_addresses = false;
+  enum mts_err err = addresses->err ? addresses->err : connect_to(probe, addresses->list, addresses->count);
   if (err) finish(probe, err, NULL);
 }
 
@@ -59,7 +59,10 @@ enum mts_err mts_probe_start(struct mts *m, const char *host, const struct mts_p
                              struct mts_probe **probe) {
   context_after_fork(m);
   char name[MTS_NAME_SIZE];
+  struct mts_address only;
+  bool has_address = opts && opts->address;
   enum mts_err err = mts_name_normalise(mts_span_of(host), name);
+  if (!err && has_address && !mts_address_parse(mts_span_of(opts->address), &only)) err = MTS_ERR_ARGUMENT;
   if (!err) err = context_net(m);
   if (err) return err;
   struct mts_probe *made = calloc(1, sizeof *made);
@@ -69,12 +72,13 @@ enum mts_err mts_probe_start(struct mts *m, const char *host, const struct mts_p
   made->done = done;
   made->arg = arg;
   memccpy(made->host, name, 0, sizeof made->host);
-  err = addresses_start(m, made->host, got_addresses, made, &made->addresses);
+  made->opts.address = NULL; /* lent */
+  err = has_address ? connect_to(made, &only, 1) : addresses_start(m, made->host, got_addresses, made, &made->addresses);
   if (err) {
     free(made);
     return err;
   }
-  made->asking_addresses = true;
+  made->asking_addresses = !has_address;
   context_begin(m, &made->work, drop);
   *probe = made;
   return MTS_OK;

@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "outgoing.h"
+#include "recent.h"
 #include "resolve/settings.h"
+#include "tally.h"
 
 #define SHOWN_FIELDS 5 /* of a line that is not understood; what follows may be anybody's secret */
 
@@ -14,7 +17,11 @@ struct engine {
   struct rules *rules;
   struct sessions *sessions;
   struct requests *requests;
+  struct recent recent;
+  struct outgoing *outgoing; /* NULL: sessions with mail hosts are nobody's business */
+  struct tally *tally;
   struct mts_buf out;
+  bool hears_outgoing; /* smtpd has the filter on what sends mail, too */
   bool introduced;
 };
 
@@ -49,11 +56,19 @@ static enum mts_err register_incoming(const struct engine *engine, struct mts_bu
   return err;
 }
 
+static enum mts_err register_outgoing(const struct engine *engine, struct mts_buf *out) {
+  enum mts_err err = MTS_OK;
+  bool wanted = engine->outgoing && engine->hears_outgoing;
+  for (size_t i = 0; wanted && !err && outgoing_events[i]; i++) err = filter_register(true, outgoing_events[i], out);
+  return err;
+}
+
 static void introduce(struct engine *engine) {
   mts_buf_reset(&engine->out);
   if (engine->introduced) return;
   engine->introduced = true;
   enum mts_err err = register_incoming(engine, &engine->out);
+  if (!err) err = register_outgoing(engine, &engine->out);
   if (!err) err = mts_buf_add(&engine->out, filter_ready, strlen(filter_ready));
   say(engine, err);
 }
@@ -74,9 +89,13 @@ void engine_line(struct engine *engine, struct mts_span line) {
   }
   switch (parsed.kind) {
     case FILTER_CONFIG:
+      if (mts_span_equals(parsed.key, "subsystem") && mts_span_equals(parsed.value, "smtp-out")) engine->hears_outgoing = true;
       break;
     case FILTER_REPORT:
-      if (!parsed.outgoing) sessions_report(engine->sessions, &parsed);
+      if (!parsed.outgoing)
+        sessions_report(engine->sessions, &parsed);
+      else if (engine->outgoing)
+        outgoing_report(engine->outgoing, &parsed);
       break;
     case FILTER_READY:
       introduce(engine);
@@ -96,14 +115,29 @@ static void ending(void *arg, struct session *session) {
   rules_session_ending(engine->rules, session);
 }
 
+static void outcome(void *arg, const struct outgoing_outcome *outcome) {
+  const struct engine *engine = arg;
+  tally_outcome(engine->tally, outcome);
+}
+
+static enum mts_err start_tally(struct engine *engine) {
+  const struct engine_config *config = &engine->config;
+  if (!config->outgoing && !settings_bool(config->settings, SETTING_count_sessions)) return MTS_OK;
+  enum mts_err err =
+      tally_new(rules_context(engine->rules), config->log, &engine->recent, config->outgoing, config->arg, &engine->tally);
+  return err ? err : outgoing_new(outcome, engine, &engine->outgoing);
+}
+
 static enum mts_err start(struct engine *engine, char why[RULES_WHY_SIZE]) {
   const struct engine_config *config = &engine->config;
   enum mts_err err = sessions_new(ending, engine, &engine->sessions);
-  if (!err) err = rules_new(config->settings, config->base, config->log, why, &engine->rules);
+  if (!err) err = rules_new(config->settings, config->base, config->log, config->told != NULL, why, &engine->rules);
+  if (!err) err = start_tally(engine);
   if (err) return err;
   const struct requests_config requests = {.base = config->base,
                                            .rules = engine->rules,
                                            .sessions = engine->sessions,
+                                           .recent = &engine->recent,
                                            .log = config->log,
                                            .deadline_ms = settings_number(config->settings, SETTING_mail_deadline_ms),
                                            .answer = answer,
@@ -131,6 +165,8 @@ void engine_free(struct engine **engine) {
   struct engine *it = *engine;
   if (!it) return;
   requests_free(&it->requests);
+  outgoing_free(&it->outgoing);
+  tally_free(&it->tally);
   rules_free(&it->rules);
   sessions_free(&it->sessions);
   mts_buf_free(&it->out);

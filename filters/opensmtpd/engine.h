@@ -17,6 +17,8 @@ struct engine_config {
   /* May be NULL: each answer and how it came about; text NULL but for a refusal. */
   void (*told)(void *arg, const struct filter_line *request, enum filter_decision decision, const char *text,
                const struct request_story *story);
+  /* NULL: sessions with mail hosts are counted in the store, if the settings want that. Else shown instead. */
+  void (*outgoing)(void *arg, const struct mts_session *session);
   void *arg;
 };
 struct engine;

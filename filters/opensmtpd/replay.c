@@ -92,6 +92,17 @@ static void told(void *arg, const struct filter_line *request, enum filter_decis
   fflush(replay->out);
 }
 
+static void outgoing(void *arg, const struct mts_session *session) {
+  const struct replay *replay = arg;
+  fprintf(replay->out, "outgoing\t");
+  show(replay, mts_span_of(session->domain), '\t');
+  fprintf(replay->out, "%s\t%s\t", mts_policy_type_name(session->type), session->err ? mts_err_name(session->err) : "ok");
+  show(replay, mts_span_of(session->mx), '\t');
+  show(replay, mts_span_of(session->address), '\t');
+  show(replay, mts_span_of(session->reason), '\n');
+  fflush(replay->out);
+}
+
 static void run(struct replay *replay) {
   while (next_line(&replay->text, &replay->at, &replay->line)) {
     struct filter_line parsed;
@@ -130,7 +141,7 @@ static bool play(struct replay *replay, const char *log, int in, int out, const 
   replay->base = event_base_new();
   bool well = replay->out && replay->base && setup_log(settings, &replay->log) == MTS_OK;
   const struct engine_config config = {
-      .settings = settings, .base = replay->base, .log = replay->log, .say = say, .told = told, .arg = replay};
+      .settings = settings, .base = replay->base, .log = replay->log, .say = say, .told = told, .outgoing = outgoing, .arg = replay};
   well = well && engine_new(&config, why, &replay->engine) == MTS_OK;
   if (well)
     run(replay);

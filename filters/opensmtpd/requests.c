@@ -11,7 +11,7 @@
 
 #define RECIPIENT_SIZE 1024     /* no address is that long */
 #define WATCHDOG_SLACK_MS 2000  /* an answer later than its deadline by this much will not come any more */
-#define HOSTS_AGAIN_MS 30000    /* so long the store is not asked for the hosts of a domain again */
+#define HOSTS_AGAIN_MS 60000    /* so long a domain's MX hosts are not asked for again, if they were found */
 
 struct requests {
   struct requests_config config;
@@ -77,38 +77,57 @@ static uint32_t left_ms(const struct request *request) {
   return left > 1 ? (uint32_t)left : 1;
 }
 
-static void found(void *arg, enum mts_err err, struct mts_answer *result);
-
-/* false: it will not come to an answer. */
-static bool look_up(struct request *request, enum mts_depth depth) {
+/* When the answer is known at once, the request is gone when this returns. false: it will not come to an answer. */
+static bool look_up(struct request *request, enum mts_depth depth, mts_lookup_fn found) {
   struct mts_lookup *lookup = NULL;
-  const struct mts_lookup_opts opts = {.depth = depth, .freshness = MTS_USE_CACHED, .deadline_ms = left_ms(request)};
-  /* When the answer is known at once, the request is gone when this returns, and lookup is NULL. */
-  enum mts_err err = mts_lookup_start(rules_context(request->requests->config.rules), request->recipient, &opts, found, request, &lookup);
-  if (err) return false;
+  const struct mts_lookup_opts opts = {
+      .depth = depth, .freshness = MTS_USE_CACHED, .deadline_ms = left_ms(request), .stored_hosts = true};
+  struct mts *m = rules_context(request->requests->config.rules);
+  if (mts_lookup_start(m, request->recipient, &opts, found, request, &lookup)) return false;
   if (lookup) request->lookup = lookup;
   return true;
 }
 
-static void found(void *arg, enum mts_err err, struct mts_answer *result) {
+/* What an MX lookup found lies in the store now, for the table. */
+static void hosts_found(void *arg, enum mts_err err, struct mts_answer *result) {
   struct request *request = arg;
-  struct mts_log *log = request->requests->config.log;
   request->lookup = NULL;
-  if (err) mts_log_write(log, MTS_LOG_ERROR, NULL, "a lookup failed: %s", mts_err_message(err));
-  if (result) {
-    memccpy(request->domain, result->domain, 0, sizeof request->domain);
-    request->story.looked_up = request->domain;
-    request->story.action = result->action;
-    if (mts_log_wants(log, MTS_LOG_INFO)) mts_log_write(log, MTS_LOG_INFO, result->domain, "%s", mts_action_name(result->action));
+  if (!err && result->hosts_known && result->host_count) {
+    int64_t now_ms = mono();
+    recent_note(request->requests->config.recent, request->domain, now_ms)->hosts_until_ms = now_ms + HOSTS_AGAIN_MS;
   }
   mts_answer_free(&result);
   answer(request, request->decision, NULL);
 }
 
+static void tell(struct request *request, const struct mts_answer *result) {
+  struct mts_log *log = request->requests->config.log;
+  memccpy(request->domain, result->domain, 0, sizeof request->domain);
+  request->story.looked_up = request->domain;
+  request->story.action = result->action;
+  if (mts_log_wants(log, MTS_LOG_INFO)) mts_log_write(log, MTS_LOG_INFO, result->domain, "%s", mts_action_name(result->action));
+}
+
+static void policy_found(void *arg, enum mts_err err, struct mts_answer *result) {
+  struct request *request = arg;
+  bool more = false;
+  request->lookup = NULL;
+  if (err) {
+    mts_log_write(request->requests->config.log, MTS_LOG_ERROR, NULL, "a lookup failed: %s", mts_err_message(err));
+  } else {
+    tell(request, result);
+    int64_t now_ms = mono();
+    const struct recent_domain *recent = recent_note(request->requests->config.recent, request->domain, now_ms);
+    more = result->mode != MTS_MODE_NONE && now_ms >= recent->hosts_until_ms;
+  }
+  mts_answer_free(&result);
+  if (!more || !look_up(request, MTS_DEPTH_HOSTS, hosts_found)) answer(request, request->decision, NULL);
+}
+
 static void go_on(struct request *request) {
   bool ours = request->line.phase == FILTER_PHASE_RCPT_TO && request->recipient[0];
   /* What is no domain, or no memory: smtpd's own rules and the table decide. */
-  if (!ours || !look_up(request, MTS_DEPTH_POLICY)) answer(request, request->decision, NULL);
+  if (!ours || !look_up(request, MTS_DEPTH_POLICY, policy_found)) answer(request, request->decision, NULL);
 }
 
 /* ---- the rules ---- */
@@ -134,6 +153,8 @@ static void decided(void *arg, const struct rule_decision *made) {
 /* What a hook is about: the last field. Of connect it is the address, behind the name. */
 static struct mts_span value_of(const struct filter_line *line) {
   struct mts_span rest = line->rest, name;
+  bool bare = line->phase == FILTER_PHASE_DATA || line->phase == FILTER_PHASE_COMMIT || line->phase == FILTER_PHASE_QUIT;
+  if (bare) return mts_span(NULL, 0);
   if (line->phase == FILTER_PHASE_CONNECT && filter_field(&rest, &name) && !rest.p) rest = name;
   return rest;
 }

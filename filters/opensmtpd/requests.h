@@ -4,6 +4,7 @@
 #define MTASTS_FILTERS_REQUESTS_H
 
 #include "filter_line.h"
+#include "recent.h"
 #include "rules.h"
 #include "sessions.h"
 
@@ -23,6 +24,7 @@ struct requests_config {
   struct event_base *base;
   struct rules *rules;
   const struct sessions *sessions;
+  struct recent *recent; /* is told of the domains that are asked for */
   struct mts_log *log;
   uint32_t deadline_ms;
   /* text NULL but for a refusal. */

@@ -147,7 +147,10 @@ static int make_task(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, rules->decide);
   lua_pushstring(L, filter_phase_name(question->request->phase));
   session_object_push(L, question->session, question->request->session);
-  lua_pushlstring(L, question->value.p ? question->value.p : "", question->value.n);
+  if (question->value.p)
+    lua_pushlstring(L, question->value.p, question->value.n);
+  else
+    lua_pushnil(L);
   struct task *task = task_new(L, rules->env, 3);
   budget_begin(task);
   task->ended = ended;
@@ -217,6 +220,7 @@ void rules_cancel(struct rule_call **call) {
 struct loading {
   struct rules *rules;
   const struct mts_settings *settings;
+  bool may_tell;
 };
 
 static void note_phase(struct rules *rules, const char *name) {
@@ -269,17 +273,19 @@ static int load(lua_State *L) {
   lua_pushstring(L, settings_text(loading->settings, SETTING_rules));
   lua_call(L, 1, 2);
   if (!lua_toboolean(L, -2)) return lua_error(L);
+  if (rules->env->fake && !loading->may_tell)
+    return luaL_error(L, "the rules open a told world (mtasts.fake): mail is not for that; try them with mtasts replay");
   take_hooks(L, rules);
   rules->m = env_context(L, rules->env);
   rules->env->settled = true;
   return 0;
 }
 
-static enum mts_err load_file(struct rules *rules, const struct mts_settings *settings, char why[RULES_WHY_SIZE]) {
+static enum mts_err load_file(struct rules *rules, const struct mts_settings *settings, bool may_tell, char why[RULES_WHY_SIZE]) {
   rules->L = host_state(&rules->used);
   rules->ready = event_new(rules->base, -1, 0, can_run, rules);
   if (!rules->L || !rules->ready) return MTS_ERR_NO_MEMORY;
-  struct loading loading = {.rules = rules, .settings = settings};
+  struct loading loading = {.rules = rules, .settings = settings, .may_tell = may_tell};
   rules->running = true; /* who loads drives */
   lua_pushcfunction(rules->L, load);
   lua_pushlightuserdata(rules->L, &loading);
@@ -295,7 +301,7 @@ static enum mts_err load_file(struct rules *rules, const struct mts_settings *se
   return MTS_OK;
 }
 
-enum mts_err rules_new(const struct mts_settings *settings, struct event_base *base, struct mts_log *log,
+enum mts_err rules_new(const struct mts_settings *settings, struct event_base *base, struct mts_log *log, bool may_tell,
                        char why[RULES_WHY_SIZE], struct rules **rules) {
   struct rules *made = calloc(1, sizeof *made);
   memccpy(why, "out of memory", 0, RULES_WHY_SIZE);
@@ -304,7 +310,7 @@ enum mts_err rules_new(const struct mts_settings *settings, struct event_base *b
   made->log = log;
   enum mts_err err;
   if (settings_text(settings, SETTING_rules)[0]) {
-    err = load_file(made, settings, why);
+    err = load_file(made, settings, may_tell, why);
   } else {
     err = mts_new(settings, &made->m);
     if (!err) mts_lend_loop(made->m, base);

@@ -12,9 +12,9 @@ struct rules;
 
 #define RULES_WHY_SIZE 2048
 
-/* Loads the file that the setting "rules" names; without one there is no Lua. log and base are lent and outlive the rules. On failure
- * why tells, in lines. */
-enum mts_err rules_new(const struct mts_settings *settings, struct event_base *base, struct mts_log *log,
+/* Loads the file that the setting "rules" names; without one there is no Lua. log and base are lent and outlive the rules. may_tell: the
+ * file may open a told world (mtasts.fake), which is no place for mail; then rules_step drives it. On failure why tells, in lines. */
+enum mts_err rules_new(const struct mts_settings *settings, struct event_base *base, struct mts_log *log, bool may_tell,
                        char why[RULES_WHY_SIZE], struct rules **rules);
 void rules_free(struct rules **rules);
 /* The context whose lookups ask the rules "policy" and "verdict"; lent. */
@@ -34,7 +34,7 @@ struct rule_decision {
 };
 struct rule_call;
 typedef void (*rule_fn)(void *arg, const struct rule_decision *decision);
-/* Asks the hooks of a phase. session NULL: nothing is known of it but its id. value: what the phase is about, may be empty. The
+/* Asks the hooks of a phase. session NULL: nothing is known of it but its id. value: what the phase is about; p NULL: nothing. The
  * callback may come before this returns; then *call is NULL. NO_MEMORY: there is no callback. */
 enum mts_err rules_ask(struct rules *rules, const struct filter_line *request, struct session *session, struct mts_span value,
                        rule_fn done, void *arg, struct rule_call **call);

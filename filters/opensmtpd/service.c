@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "relays.h"
+#include "resolve/context.h"
 
 #define LEAST_PROBE_MS 200 /* with less time left no further host is checked */
 
@@ -61,7 +62,8 @@ static bool is_name_error(enum mts_err err) {
 }
 
 static void ask(struct service *service, const char *domain, enum mts_depth depth, mts_lookup_fn done) {
-  const struct mts_lookup_opts opts = {.depth = depth, .freshness = MTS_USE_CACHED, .deadline_ms = service->deadline_ms};
+  const struct mts_lookup_opts opts = {
+      .depth = depth, .freshness = MTS_USE_CACHED, .deadline_ms = service->deadline_ms, .stored_hosts = true};
   struct mts_lookup *lookup = NULL;
   enum mts_err err = mts_lookup_start(service->m, domain, &opts, done, service, &lookup);
   if (!err) {
@@ -185,6 +187,18 @@ static bool usable(const struct mts_answer *answer, const struct mts_host *host)
   return answer->mode != MTS_MODE_ENFORCE || host->permitted;
 }
 
+/* smtpd will not even connect, so nobody else can count it (RFC 8460 4.3.2.2). */
+static void count_unmatched(const struct service *service, const struct mts_answer *answer) {
+  bool wanted = settings_bool(service->m->settings, SETTING_count_sessions);
+  if (!wanted || !answer->policy || answer->from == MTS_FROM_RULE) return;
+  const struct mts_session session = {.domain = answer->domain,
+                                      .type = MTS_POLICY_TYPE_STS,
+                                      .policy = answer->policy,
+                                      .mx = answer->hosts[0].name,
+                                      .err = MTS_ERR_MX_UNMATCHED};
+  mts_session_record(service->m, &session);
+}
+
 static void hosts_known(void *arg, enum mts_err err, struct mts_answer *answer) {
   struct service *service = arg;
   service->lookup = NULL;
@@ -207,6 +221,7 @@ static void hosts_known(void *arg, enum mts_err err, struct mts_answer *answer) 
           : answer->host_count && answer->hosts[0].err ? answer->hosts[0].err
                                                        : MTS_ERR_MX_UNMATCHED;
   }
+  if (why == MTS_ERR_MX_UNMATCHED && answer->host_count) count_unmatched(service, answer);
   struct relay *relay = why ? NULL : relays_put(service->relays, service->domain, hosts, count, mono(service));
   mts_answer_free(&answer);
   if (relay)

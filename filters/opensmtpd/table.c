@@ -243,7 +243,7 @@ static bool start(struct table *table, const struct mts_settings *settings, char
   table->out.limit = TABLE_ANSWER_MAX;
   table->base = event_base_new();
   if (!table->base || setup_log(settings, &table->log) || !setup_channels(&table->in, &table->out_fd)) return false;
-  if (rules_new(settings, table->base, table->log, why, &table->rules)) return false;
+  if (rules_new(settings, table->base, table->log, false, why, &table->rules)) return false;
   if (service_new(rules_context(table->rules), &mts_clock_real, deadline_ms, served, table, &table->service)) return false;
   table->readable = event_new(table->base, table->in, EV_READ | EV_PERSIST, can_read, table);
   table->refresh = event_new(table->base, -1, EV_PERSIST, refresh, table);

@@ -5,7 +5,8 @@
 -- since, yields (may it wait: in a coroutine of mtasts it yields, elsewhere it drives the loop itself; the shape is the same),
 -- context (where it may be called), source (clause of an RFC, where there is one).
 
-local api = { version = '0.1.0', functions = {}, constants = {}, world = {}, hooks = {}, fields = {} }
+-- api.osmtpd is the module 'mtasts.osmtpd'.
+local api = { version = '0.1.0', functions = {}, constants = {}, world = {}, hooks = {}, osmtpd = {}, fields = {} }
 
 local ANYWHERE <const> = 'anywhere'
 local OUTSIDE <const> = 'anywhere but in a finalizer'
@@ -20,6 +21,7 @@ end
 
 local function fn(item) entry(api.functions, item) end
 local function method(item) entry(api.world, item) end
+local function osmtpd(item) entry(api.osmtpd, item) end
 
 -- ---- constants ----
 
@@ -213,6 +215,49 @@ api.hooks = {
   },
 }
 
+-- ---- the module 'mtasts.osmtpd' ----
+
+local RULES <const> = "in rules; in programs other than filter-mtasts the hooks are never asked"
+local REFUSAL <const> = {
+  { 'code', 'integer', 'reply code, 400 to 599 (RFC 5321 4.2)' },
+  { 'status', 'string', "enhanced status of the same class, '5.7.1' (RFC 3463)" },
+  { 'text', 'string', 'for the sender; what is not printable ASCII is written as \\xNN, and at most 490 bytes are sent' },
+}
+
+osmtpd {
+  name = 'on', signature = 'on(phase, fn)', context = RULES .. '; only while the rules are loaded',
+  text = 'Adds a hook to a phase of the sessions of smtpd\'s clients. It is called as fn(session, value) and returns a decision, or nil: no '
+    .. 'opinion. Hooks are asked in the order they were added and the first decision wins; without one smtpd proceeds. A hook may wait for '
+    .. 'lookups and probes: its session waits with it, others go on, and after mail_deadline_ms it is ended and smtpd proceeds. One that fails, '
+    .. 'runs more than 50 million instructions or takes more than 64 MB of memory is logged with a traceback and counts as no opinion.',
+  args = {
+    { 'phase', 'string', '"connect" (value: the client\'s address), "helo", "ehlo" (the name it gives), "mail-from" (the sender, "" is the '
+      .. 'empty one), "rcpt-to" (the recipient), "data", "commit", "quit" (nil)' },
+    { 'fn', 'function', 'the hook' },
+  },
+  results = 'nothing',
+  errors = 'raises: an unknown phase (the nearest known one is named), no function, rules that are loaded already',
+  source = 'smtpd-filters(7)',
+}
+osmtpd {
+  name = 'proceed', signature = 'proceed()', context = RULES,
+  text = 'A decision: go on, and ask no further hook.', results = 'a decision',
+}
+osmtpd {
+  name = 'junk', signature = 'junk()', context = RULES,
+  text = 'A decision: go on, and mark the message as junk (smtpd adds "X-Spam: yes").', results = 'a decision',
+}
+osmtpd {
+  name = 'reject', signature = 'reject(code, status, text)', context = RULES, args = REFUSAL,
+  text = 'A decision: refuse this command.', results = 'a decision',
+  errors = 'raises: a code that refuses nothing, a status of another class, no text',
+}
+osmtpd {
+  name = 'disconnect', signature = 'disconnect(code, status, text)', context = RULES, args = REFUSAL,
+  text = 'A decision: refuse this command and close the session.', results = 'a decision',
+  errors = 'raises: as reject',
+}
+
 -- ---- what the functions return ----
 -- [field] = {type and unit, meaning}. "absent" is nil: the field is not there.
 
@@ -293,6 +338,21 @@ fields.finding = {
   column = { 'integer, bytes', 'from 1' },
   strict_refuses = { 'boolean', 'the ABNF does not allow it' },
   message = { 'string', 'one line for people, printable ASCII' },
+}
+-- What a hook of mtasts.osmtpd gets. All fields but id are absent as long as smtpd has not reported them. A rule may keep fields of its
+-- own in a session, under other names: they stay as long as the session.
+fields.session = {
+  id = { 'string', 'that smtpd gave it' },
+  rdns = { 'string', "the client's name by reverse DNS" },
+  fcrdns = { 'string', '"pass", "fail" or "error": does that name lead back to the address?' },
+  address = { 'string', 'of the client, without port; "unix:…" for a local socket' },
+  listener = { 'string', 'address and port that the client connected to' },
+  helo = { 'string', 'the name it gave with HELO or EHLO' },
+  tls = { 'string', 'protocol, cipher and bits, "TLSv1.3:TLS_AES_256_GCM_SHA384:256"; absent: no TLS' },
+  user = { 'string', 'as which it has authenticated' },
+  message = { 'string', "smtpd's number of the message" },
+  sender = { 'string', 'of the message, once accepted; absent for the empty one' },
+  recipients = { 'list of strings', 'of the message, accepted so far; a new list each time' },
 }
 fields.alarm = {
   expires_at = { 'integer, Unix seconds', 'the end of the cached policy' },

@@ -31,9 +31,10 @@ struct variant {
   double aim; /* of what the reference does */
   const char *lines[8];
 };
+static char rules[1000] = "rules = " MTASTS_BENCH_EXAMPLES "/opensmtpd.lua";
 static const struct variant variants[] = {
     {"no rules", 0.9, {NULL}},
-    {"the example rule", 0.8, {"rules = " MTASTS_BENCH_EXAMPLES "/opensmtpd.lua", NULL}},
+    {"a rule (examples/opensmtpd.lua, or the file given)", 0.8, {rules, NULL}},
 };
 
 static struct peer reference, ours;
@@ -238,8 +239,10 @@ static void bench_variant(const struct variant *variant, const char *text, size_
   fflush(stdout);
 }
 
-int main(void) {
+/* filter [RULES]: another file with rules instead of the example. */
+int main(int argc, char **argv) {
   size_t size;
+  if (argc > 1) snprintf(rules, sizeof rules, "rules = %s", argv[1]);
   char *text = reports(REPORTS, &size);
   folder = bench_folder(DOMAINS);
   bench_parser(text, size);

@@ -75,6 +75,23 @@ describe('mtasts.api', function()
     for name in pairs(api.world) do assert.is_true(found[name], name .. ' is documented, but is not there') end
   end)
 
+  it("names every function of mtasts.osmtpd, and no other", function()
+    local module = require 'mtasts.osmtpd'
+    for name in pairs(module) do
+      assert.is_truthy(api.osmtpd[name] or name == '_hooks', name .. ' is not in mtasts/api.lua')
+    end
+    for name in pairs(api.osmtpd) do assert.equal('function', type(module[name]), name .. ' is documented, but is not there') end
+  end)
+
+  it('names every field of a session, and no other', function()
+    local known = { id = true, recipients = true }
+    for name in source('filters/opensmtpd/sessions.h'):match('SESSION_FIELDS%(X%)(.-)\n/%*'):gmatch 'X%([%u]+, "(%l+)"%)' do
+      known[name] = true
+      assert.is_truthy(api.fields.session[name], name .. ' is not in mtasts/api.lua')
+    end
+    for name in pairs(api.fields.session) do assert.is_true(known[name], name .. ' is documented, but is not there') end
+  end)
+
   it('names every hook, and no other', function()
     for kind in pairs(api.hooks) do assert.has_no_error(function() mtasts.on(kind, function() end) end) end
     for _, kind in ipairs { 'session', 'answer', 'hosts' } do
@@ -84,7 +101,7 @@ describe('mtasts.api', function()
   end)
 
   it('each entry is complete', function()
-    for _, list in ipairs { api.functions, api.world } do
+    for _, list in ipairs { api.functions, api.world, api.osmtpd } do
       for name, entry in pairs(list) do
         for _, key in ipairs { 'signature', 'text', 'results', 'since', 'context' } do
           assert.equal('string', type(entry[key]), name .. ' has no ' .. key)
@@ -173,7 +190,7 @@ describe('mtasts.api', function()
     local unseen = { tls = { address = true, protocol = true, cipher = true, subject = true, issuer = true, names = true, not_before = true,
       not_after = true, fingerprint = true, banner = true } }
     for kind, list in pairs(api.fields) do
-      for field in pairs(list) do
+      for field in pairs(kind ~= 'session' and list or {}) do
         if not (unseen[kind] and unseen[kind][field]) then
           assert.is_true(seen[kind] and seen[kind][field], ('%s.%s never came'):format(kind, field))
         end
