@@ -27,8 +27,7 @@ lua_State *host_state(size_t *used) {
   return lua_newstate(limited, used);
 }
 
-/* The folder of this program. */
-static bool own_folder(char *folder, size_t size) {
+bool host_folder(char *folder, size_t size) {
   ssize_t length = readlink("/proc/self/exe", folder, size - 1);
   if (length <= 0 || (size_t)length >= size - 1) return false;
   folder[length] = 0;
@@ -42,7 +41,7 @@ static bool own_folder(char *folder, size_t size) {
 static void push_own_files(lua_State *L) {
   static const char *const up[] = {"", "/..", "/../..", "/../../.."};
   char folder[4096];
-  for (size_t i = 0; own_folder(folder, sizeof folder) && i < sizeof up / sizeof *up; i++) {
+  for (size_t i = 0; host_folder(folder, sizeof folder) && i < sizeof up / sizeof *up; i++) {
     const char *files = lua_pushfstring(L, "%s%s/" OWN_FILES, folder, up[i]);
     if (access(lua_pushfstring(L, "%s/mtasts.lua", files), R_OK) == 0) {
       lua_pop(L, 1);

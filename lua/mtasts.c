@@ -10,6 +10,21 @@
 
 #define EXIT_INTERNAL 70 /* EX_SOFTWARE */
 
+/* mtasts.place: where this program lies, whether as built, and where the programs for OpenSMTPD lie (absolute, or from here). */
+static int open_place(lua_State *L) {
+  char folder[4096];
+  if (!host_folder(folder, sizeof folder)) return luaL_error(L, "cannot find out where this program lies");
+  lua_newtable(L);
+  lua_pushstring(L, folder);
+  lua_setfield(L, -2, "folder");
+  lua_pushstring(L, MTASTS_OPENSMTPD_PLACE);
+  lua_setfield(L, -2, "opensmtpd");
+  lua_pushboolean(L, access(lua_pushfstring(L, "%s/share/lua/5.4/mtasts.lua", folder), R_OK) == 0);
+  lua_setfield(L, -3, "built");
+  lua_pop(L, 1);
+  return 1;
+}
+
 static int trace(lua_State *L) {
   const char *message = lua_tostring(L, 1);
   luaL_traceback(L, L, message ? message : "error without a text", 1);
@@ -22,6 +37,10 @@ static int run(lua_State *L) {
   char **argv = lua_touserdata(L, 2);
   lua_gc(L, LUA_GCSTOP); /* until the command begins; there is little to collect in what is loaded */
   host_open(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, open_place);
+  lua_setfield(L, -2, "mtasts.place");
+  lua_pop(L, 1);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "mtasts.cli");
   lua_call(L, 1, 1);

@@ -6,5 +6,6 @@ return {
   match = 'Does an MX host match patterns of a policy? Exit 0 or 1.',
   parse = 'Judges a record, a policy or a destination.',
   store = 'Shows and clears what is stored.',
+  setup = 'Prints what a mail server needs in its configuration.',
   run = 'Runs a Lua script with mtasts.',
 }

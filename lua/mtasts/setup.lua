@@ -1,0 +1,51 @@
+-- SPDX-License-Identifier: ISC
+-- mtasts setup opensmtpd: what a mail server's configuration needs, to paste. One module for each server: setup_SERVER.lua.
+local core = require 'mtasts.core'
+local text = require 'mtasts.text'
+
+local setup = {}
+
+local servers <const> = { 'opensmtpd' }
+
+function setup.options(command)
+  command:argument('what', 'Mail server: opensmtpd.'):argname 'WHAT'
+  command:option('--settings', 'Settings file of the programs.', '/etc/mtasts/mtasts.conf'):argname 'FILE'
+  command:option('--config', "The server's configuration, to look for traps."):argname 'FILE'
+  command:option('--smtpd', 'The program smtpd, if it lies in no usual folder.'):argname 'FILE'
+  command:flag('--commands', 'Only the commands that root runs once.')
+end
+
+-- These names stand in commands and configurations that shells read, too.
+local function plain(option, path, cli)
+  if path:sub(1, 1) ~= '/' then cli.refuse("setup: %s %s: a whole path is needed, from '/' on", option, path) end
+  if path:find '[^%w/._+@=,-]' then cli.refuse('setup: %s %s: letters, digits and / . _ + @ = , - only: shells read it', option, path) end
+end
+
+function setup.main(args, cli)
+  local known = false
+  for _, name in ipairs(servers) do known = known or name == args.what end
+  if not known then
+    local near = core.nearest(args.what, servers)
+    cli.refuse("setup: there is none for '%s'%s; there is: %s", args.what, near and (" (did you mean '" .. near .. "'?)") or '',
+      table.concat(servers, ', '))
+  end
+  plain('--settings', args.settings, cli)
+  if args.store and args.store ~= '' and args.store ~= 'none' then plain('--store', args.store, cli) end
+  for _, option in ipairs { 'config', 'smtpd' } do
+    local file, why = io.open(args[option] or '/dev/null', 'rb')
+    if not file then cli.refuse('setup: --%s %s', option, why) end
+    file:close()
+  end
+  local result = require('mtasts.setup_' .. args.what)(args)
+  if args.json then
+    core.json_array(result.commands)
+    core.json_array(result.warnings)
+    print(core.json_encode(result))
+  else
+    io.write(args.commands and table.concat(result.commands, '\n') .. '\n' or result.fragment)
+    for _, warning in ipairs(result.warnings) do io.stderr:write('mtasts: setup: ', text.clean(warning), '\n') end
+  end
+  return #result.warnings > 0 and cli.exit.warnings or cli.exit.good
+end
+
+return setup

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: ISC */
+#include "peer.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mtasts.h"
+#include "resolve/cache.h"
+
+static char folder_path[512];
+
+void bench_fail(const char *what, const char *why) {
+  fprintf(stderr, "bench: %s: %s\n", what, why ? why : strerror(errno));
+  bench_remove();
+  exit(70);
+}
+
+double bench_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+int bench_compare(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+double bench_median(double *values, size_t count) {
+  qsort(values, count, sizeof *values, bench_compare);
+  return values[count / 2];
+}
+
+/* ---- the program on the other side ---- */
+
+void peer_start(struct peer *peer, const char *folder, const char *program, const char *argument) {
+  int ends[2];
+  char errors[600];
+  snprintf(errors, sizeof errors, "%s/stderr", folder);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) bench_fail("socketpair", NULL);
+  peer->begin = peer->end = 0;
+  peer->fd = ends[0];
+  peer->pid = fork();
+  if (peer->pid < 0) bench_fail("fork", NULL);
+  if (peer->pid == 0) {
+    int fd = open(errors, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (fd < 0 || dup2(ends[1], 0) < 0 || dup2(ends[1], 1) < 0 || dup2(fd, 2) < 0) _exit(70);
+    execl(program, program, argument, (char *)NULL);
+    _exit(70);
+  }
+  close(ends[1]);
+}
+
+void peer_say(struct peer *peer, const char *text, size_t n) {
+  while (n > 0) {
+    ssize_t done = send(peer->fd, text, n, MSG_NOSIGNAL);
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) bench_fail("the program reads no more", NULL);
+    text += done;
+    n -= (size_t)done;
+  }
+}
+
+bool peer_has_line(const struct peer *peer) {
+  return peer->end > peer->begin && memchr(peer->input + peer->begin, '\n', peer->end - peer->begin);
+}
+
+char *peer_hear(struct peer *peer) {
+  while (!peer_has_line(peer)) {
+    if (peer->begin > 0) memmove(peer->input, peer->input + peer->begin, peer->end - peer->begin);
+    peer->end -= peer->begin;
+    peer->begin = 0;
+    ssize_t n = recv(peer->fd, peer->input + peer->end, sizeof peer->input - peer->end, 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return NULL;
+    peer->end += (size_t)n;
+  }
+  char *line = peer->input + peer->begin, *lf = memchr(line, '\n', peer->end - peer->begin);
+  *lf = 0;
+  peer->begin += (size_t)(lf + 1 - line);
+  return line;
+}
+
+bool peer_greet(struct peer *peer, const char *hello) {
+  const char *line;
+  if (send(peer->fd, hello, strlen(hello), MSG_NOSIGNAL) < 0) return false;
+  while ((line = peer_hear(peer))) {
+    if (strcmp(line, "register|ready") == 0) return true;
+  }
+  return false;
+}
+
+double peer_end(struct peer *peer) {
+  struct rusage used;
+  int status;
+  close(peer->fd);
+  if (wait4(peer->pid, &status, 0, &used) != peer->pid) bench_fail("wait", NULL);
+  return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e-6;
+}
+
+/* ---- its folder ---- */
+
+const char *bench_path(const char *name) {
+  static char paths[4][800];
+  static size_t next;
+  char *path = paths[next++ % 4];
+  snprintf(path, sizeof paths[0], "%s/%s", folder_path, name);
+  return path;
+}
+
+static void fill(const char *store, int domains) {
+  struct mts_settings *settings = NULL;
+  struct mts *m = NULL;
+  if (mts_settings_new(&settings) || mts_settings_set(settings, "store", store) || mts_new(settings, &m))
+    bench_fail("store", "no context");
+  mts_settings_free(&settings);
+  int64_t now = mts_now(m);
+  for (int i = 0; i < domains; i++) {
+    struct mts_entry entry = {.id = "20260101000000Z", .fetched_at = now, .expires_at = now + 604800, .refresh_at = now + 80000};
+    char pattern[MTS_NAME_SIZE + 2];
+    const char *const mx[] = {pattern};
+    entry.checked_at = now;
+    entry.check_at = now + 3600;
+    snprintf(entry.domain, sizeof entry.domain, "domain-%d.bench.test", i);
+    snprintf(pattern, sizeof pattern, "*.%s", entry.domain);
+    if (mts_policy_new(MTS_MODE_ENFORCE, 604800, mx, 1, &entry.policy)) bench_fail("store", "no memory");
+    cache_put(m, &entry);
+    mts_entry_clear(&entry);
+  }
+  mts_free(&m);
+}
+
+const char *bench_folder(int domains) {
+  const char *above = getenv("TMPDIR");
+  snprintf(folder_path, sizeof folder_path, "%.400s/mtasts-bench-XXXXXX", above && *above ? above : "/tmp");
+  if (!mkdtemp(folder_path)) {
+    folder_path[0] = 0;
+    bench_fail("a folder for the store", NULL);
+  }
+  fill(bench_path("store.db"), domains);
+  return folder_path;
+}
+
+const char *bench_settings(const char *name, const char *nameserver, const char *const *lines) {
+  const char *path = bench_path(name);
+  FILE *file = fopen(path, "we");
+  if (!file) bench_fail(path, NULL);
+  fprintf(file, "store = %s/store.db\nnameservers = %s\nlog = stderr\n", folder_path, nameserver);
+  for (; *lines; lines++) fprintf(file, "%s\n", *lines);
+  if (fclose(file) != 0) bench_fail(path, NULL);
+  return path;
+}
+
+void bench_remove(void) {
+  DIR *folder = folder_path[0] ? opendir(folder_path) : NULL;
+  if (!folder) return;
+  const struct dirent *entry;
+  while ((entry = readdir(folder))) {
+    if (entry->d_name[0] != '.') unlink(bench_path(entry->d_name));
+  }
+  closedir(folder);
+  rmdir(folder_path);
+}
