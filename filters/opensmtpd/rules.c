@@ -112,7 +112,7 @@ struct question {
   struct mts_span value;
 };
 
-/* The task's results: nothing, or proceed/junk/reject/disconnect, a text, the number of the hook. */
+/* The task's results: proceed/junk/reject/disconnect or nil, a text, the number of the hook, whether one failed. */
 static void ended(struct task *task) {
   struct rule_call *call = task->ended_arg;
   struct rules *rules = call->rules;
@@ -125,7 +125,10 @@ static void ended(struct task *task) {
     char line[ENV_LINE_SIZE];
     env_one_line(task, line);
     say(rules, line);
-  } else if (lua_type(co, 1) == LUA_TSTRING) {
+  } else {
+    call->decision.failed = lua_toboolean(co, 4);
+  }
+  if (task->ok && lua_type(co, 1) == LUA_TSTRING) {
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
       if (strcmp(lua_tostring(co, 1), words[i]) != 0) continue;
       call->decision.opinion = true;

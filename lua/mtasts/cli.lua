@@ -6,7 +6,7 @@ local text = require 'mtasts.text'
 
 local GOOD, USAGE = 0, 64
 
-local commands = { 'lookup', 'probe', 'match', 'parse', 'store', 'setup', 'run' }
+local commands = { 'lookup', 'probe', 'match', 'parse', 'store', 'setup', 'replay', 'run' }
 
 local cli = { exit = { good = GOOD, warnings = 1, errors = 2, none = 3, unknown = 4, usage = USAGE, internal = 70 } }
 
@@ -89,7 +89,7 @@ local function build(chosen)
   return parser
 end
 
-local function configure(args)
+local function configure(args, leave_rules)
   local settings = {}
   for _, pair in ipairs(args.set or {}) do
     if type(pair) == 'string' then
@@ -112,7 +112,7 @@ local function configure(args)
   local ok, why = pcall(core.configure, settings)
   if not ok then cli.refuse('%s', why) end
   local file = core.settings().rules.value
-  if file ~= '' then
+  if file ~= '' and not leave_rules then
     local done, trace = require('mtasts.rules').load(file)
     if not done then refuse_rules(trace) end
   end
@@ -154,7 +154,7 @@ local function main(words)
   end
   local args = build(chosen):parse(words)
   collectgarbage 'restart'
-  configure(args)
+  configure(args, require('mtasts.' .. chosen).leaves_rules)
   -- no-color.org: set and not empty.
   local plain = (os.getenv 'NO_COLOR' or '') ~= '' or os.getenv 'TERM' == 'dumb'
   if not args.json and not plain then text.use_colour(core.stdout_is_terminal()) end

@@ -54,14 +54,15 @@ function osmtpd.disconnect(code, status, text) return refusal('disconnect', code
 
 -- ---- asking ----
 
--- Asks the hooks of a phase in the order in which they were set. Returns what smtpd is told, a text of a refusal, and which hook
--- decided; nothing when none has an opinion.
+-- Asks the hooks of a phase in the order in which they were set. Returns what smtpd is told (nil: none has an opinion), a text of a
+-- refusal, which hook decided, and whether one failed.
 local function decide(phase, session, value)
-  local list = hooks[phase]
+  local list, failed = hooks[phase], false
   for i = 1, #list do
     local ok, result = xpcall(list[i], rules.trace, session, value)
     local decision = ok and result ~= nil and decisions[result]
-    if decision then return decision[1], decision[2], i end
+    if decision then return decision[1], decision[2], i, failed end
+    failed = failed or not ok or result ~= nil
     if not ok then
       rules.complain(nil, ("session %s: hook '%s' number %d failed and counts as no opinion"):format(session.id, phase, i), result)
     elseif result ~= nil then
@@ -69,6 +70,7 @@ local function decide(phase, session, value)
         ('it returned a %s, not nil or what osmtpd.proceed, junk, reject or disconnect return'):format(type(result)))
     end
   end
+  return nil, nil, nil, failed
 end
 
 -- For filter-mtasts: the function that asks, and the phases that have hooks.

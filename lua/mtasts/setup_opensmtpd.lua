@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: ISC
 -- A whole smtpd.conf with the paths of this machine, and what has to be done around it.
 local core = require 'mtasts.core'
-local place = require 'mtasts.place'
+local programs = require 'mtasts.programs'
 local text = require 'mtasts.text'
 
 local DEFAULT_FOLDER <const> = '/usr/libexec/opensmtpd' -- Debian, Fedora
@@ -49,23 +49,8 @@ local function user_of_smtpd()
   return 'opensmtpd', false
 end
 
--- Where our programs lie: beside this one as built, else where they are installed.
-local function own_folder()
-  if place.built then return place.folder end
-  if place.opensmtpd:sub(1, 1) == '/' then return place.opensmtpd end
-  local path, count = place.folder .. '/' .. place.opensmtpd
-  repeat path, count = path:gsub('/[^/]+/%.%.', '', 1) until count == 0
-  return path
-end
-
 local function store_in(settings)
   return ('\n' .. (content_of(settings) or '')):match '.*\n[ \t]*store[ \t]*=[ \t]*(/[^\n]-)[ \t\r]*%f[\n\0]'
-end
-
--- A word for a shell.
-local function quoted(word)
-  if not word:find '[^%w/._+@=,-]' then return word end
-  return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
 local function folder_of(path) return path:match '^(.*)/[^/]*$' end
@@ -73,13 +58,13 @@ local function folder_of(path) return path:match '^(.*)/[^/]*$' end
 local function survey(args)
   local smtpd = look_at_smtpd(args.smtpd)
   local user, user_known = user_of_smtpd()
-  local own = own_folder()
+  local own = programs.opensmtpd()
   local given = args.store and args.store:sub(1, 1) == '/' and args.store or nil
   return {
     smtpd = smtpd.path, version = smtpd.version, libexec = smtpd.folder or DEFAULT_FOLDER, libexec_known = smtpd.folder ~= nil,
     ca = smtpd.ca or DEFAULT_CA, user = user, user_known = user_known, own = own, table = own .. '/table-mtasts',
     filter = own .. '/filter-mtasts', settings = args.settings, store = store_in(args.settings) or given or DEFAULT_STORE,
-    given_store = given, config = args.config or '/etc/smtpd.conf', built = place.built,
+    given_store = given, config = args.config or '/etc/smtpd.conf', built = programs.built,
   }
 end
 
@@ -112,16 +97,16 @@ local function find_commands(facts)
     for _, command in ipairs { ... } do list[#list + 1] = command end
   end
   if facts.own ~= facts.libexec then
-    add('smtpd looks for tables in one folder only', ('ln -sf %s %s/'):format(quoted(facts.table), facts.libexec))
+    add('smtpd looks for tables in one folder only', ('ln -sf %s %s/'):format(programs.quoted(facts.table), facts.libexec))
   end
   local folder = folder_of(facts.store)
-  local make = ('install -d -o %s -g %s -m 2770 %s'):format(facts.user, facts.user, quoted(folder))
+  local make = ('install -d -o %s -g %s -m 2770 %s'):format(facts.user, facts.user, programs.quoted(folder))
   if facts.store == DEFAULT_STORE then
     -- It is for mtasts alone. smtpd starts filters with one group only: what is another's in there they could not use.
     add("policies are kept here; smtpd's programs run as " .. facts.user, make,
       ('chown -R %s:%s %s'):format(facts.user, facts.user, folder))
   elseif folder ~= '' then
-    add(('policies are kept here; %s must be able to write there'):format(facts.user), ('[ -d %s ] || %s'):format(quoted(folder), make))
+    add(('policies are kept here; %s must be able to write there'):format(facts.user), ('[ -d %s ] || %s'):format(programs.quoted(folder), make))
   end
   local settings = folder_of(facts.settings)
   add('the settings of both programs: may be empty, must be there', 'touch ' .. facts.settings, 'chmod 644 ' .. facts.settings)

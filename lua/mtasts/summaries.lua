@@ -7,5 +7,6 @@ return {
   parse = 'Judges a record, a policy or a destination.',
   store = 'Shows and clears what is stored.',
   setup = 'Prints what a mail server needs in its configuration.',
+  replay = 'Plays a recorded session of OpenSMTPD again, with rules.',
   run = 'Runs a Lua script with mtasts.',
 }
