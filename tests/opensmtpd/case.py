@@ -36,11 +36,11 @@ class Case:
         self.same(self.server.attempt(to)[1], "Ok", "result")
         self.same(set(self.taken(domain)), {host}, "hosts that took it")
 
-    def kept_back(self, to, port=None):
+    def kept_back(self, to, client=None):
         """It is accepted, and goes into the queue because the table names no host."""
         text = "Failed to retrieve smarthost"
         before = self.server.log().count(text)
-        self.same(self.server.submit(to, port=port), 250, "RCPT")
+        self.same(self.server.submit(to, client=client), 250, "RCPT")
         self.server.wait(lambda: self.server.log().count(text) > before, "smtpd to put the mail back into its queue")
 
     def seconds(self, function):

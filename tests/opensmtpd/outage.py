@@ -44,11 +44,12 @@ class Outage(Case):
         attackers = self.connected("mx.attacker.test")
         self.same(self.server.submit("joe@dark.test", only_ask=True), 250, "RCPT while all is well")
         self.world.tell(self.domains | {"dark.test": self.gone("dark.test")})
+        clients = {"ann": ("without", self.server.client(2525)), "bob": ("with", self.server.client(2526))}
         self.world.unbound.pause()
         try:
-            for name, port in (("ann", 2525), ("bob", 2526)):
-                self.kept_back(f"{name}@dark.test", port)
-                self.notes.append(f"RCPT {'with' if port == 2526 else 'without'} the filter: {self.server.rcpt_s * 1000:.0f} ms")
+            for name, (with_or_without, client) in clients.items():
+                self.kept_back(f"{name}@dark.test", client)
+                self.notes.append(f"RCPT {with_or_without} the filter: {self.server.rcpt_s * 1000:.0f} ms")
                 self.same(self.server.rcpt_s < AT_ONCE, True, f"the policy is cached, so {self.notes[-1]} must not wait for DNS")
         finally:
             self.world.unbound.go_on()
@@ -56,7 +57,7 @@ class Outage(Case):
         self.same(self.connected("mx.attacker.test"), attackers, "connections to the attacker's host")
         self.world.tell(self.domains)
         self.server.schedule()
-        for name in ("ann", "bob"):
+        for name in clients:
             self.same(self.server.attempt(f"{name}@dark.test")[1], "Ok", "result after DNS is back")
         self.same(set(self.taken("dark.test")), {"mx.dark.test"}, "hosts that took it")
 

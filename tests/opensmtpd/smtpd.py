@@ -76,8 +76,6 @@ def cover(folder, world):
     for path in COVERED:
         namespace.mount("tmpfs", path, "tmpfs", data="size=64m,mode=0755")
     os.makedirs("/var/lib/opensmtpd/empty")
-    with open(f"{folder}/resolv.conf", "a", encoding="ascii") as out:
-        out.write("lookup file bind\n")  # smtpd greets no client before it has its name: 127.0.0.1 shall have one when DNS is dead, too
     certs = f"{folder}/certs"
     os.makedirs(certs, exist_ok=True)
     shutil.copy(world.ca_file, f"{certs}/ca-certificates.crt")
@@ -124,7 +122,7 @@ class Smtpd:
             return source.read()
 
     def client(self, port=None, timeout=60):
-        """A connection that was greeted. Without the name Python would ask DNS for this machine's."""
+        """A connection that was greeted: smtpd asks DNS for the client's name before. Without ours Python would ask DNS for it."""
         return smtplib.SMTP("127.0.0.1", port or self.port, local_hostname="client.test", timeout=timeout)
 
     def banner(self):
@@ -143,10 +141,10 @@ class Smtpd:
                 raise RuntimeError(f"waited in vain for {what}:\n{self.log()}")
             time.sleep(0.05)
 
-    def submit(self, to, only_ask=False, port=None):
+    def submit(self, to, only_ask=False, port=None, client=None):
         """The reply to RCPT: its code; rcpt_s: the seconds it took. only_ask: no mail follows. Of the tests' own smtpd.conf port 2526 has the
-        filter."""
-        with self.client(port) as client:
+        filter. client: a connection that is there already; it is closed."""
+        with client or self.client(port) as client:
             client.ehlo()
             client.mail("from@client.test")
             began = time.monotonic()
