@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "peer.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,7 +21,10 @@
 #include "mtasts.h"
 #include "resolve/cache.h"
 
+#define SILENCE_S 30 /* a program that says nothing for so long counts as ended */
+
 static char folder_path[512];
+static pid_t responder;
 
 void bench_fail(const char *what, const char *why) {
   fprintf(stderr, "bench: %s: %s\n", what, why ? why : strerror(errno));
@@ -61,6 +67,8 @@ void peer_start(struct peer *peer, const char *folder, const char *program, cons
     _exit(70);
   }
   close(ends[1]);
+  const struct timeval patience = {.tv_sec = SILENCE_S};
+  setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 }
 
 void peer_say(struct peer *peer, const char *text, size_t n) {
@@ -108,6 +116,49 @@ double peer_end(struct peer *peer) {
   close(peer->fd);
   if (wait4(peer->pid, &status, 0, &used) != peer->pid) bench_fail("wait", NULL);
   return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e-6;
+}
+
+/* ---- name server ---- */
+
+/* Each name has one MX host, mx1 below it, at 127.0.0.1; nothing else is there. */
+static void respond(int fd) {
+  static const unsigned char mx[] = "\xc0\x0c\0\x0f\0\1\0\0\1\x2c\0\x08\0\x0a\3mx1\xc0\x0c",
+                             a[] = "\xc0\x0c\0\1\0\1\0\0\1\x2c\0\4\x7f\0\0\1";
+  unsigned char packet[1500];
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (;;) {
+    struct sockaddr_in peer;
+    socklen_t length = sizeof peer;
+    ssize_t n = recvfrom(fd, packet, 1024, 0, (struct sockaddr *)&peer, &length);
+    if (n < 17) continue;
+    size_t end = 12;
+    while (end + 5 < (size_t)n && packet[end]) end += packet[end] + 1u;
+    unsigned type = packet[end + 2];
+    end += 5;
+    const unsigned char *record = type == 15 ? mx : type == 1 ? a : NULL;
+    size_t size = type == 15 ? sizeof mx - 1 : type == 1 ? sizeof a - 1 : 0;
+    packet[2] |= 0x80;
+    packet[3] = 0x80;
+    packet[7] = record != NULL;
+    packet[11] = 0;
+    if (record) memcpy(packet + end, record, size);
+    sendto(fd, packet, end + size, 0, (struct sockaddr *)&peer, length);
+  }
+}
+
+const char *bench_nameserver(void) {
+  static char address[64];
+  struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t length = sizeof own;
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&own, sizeof own) != 0 || getsockname(fd, (struct sockaddr *)&own, &length) != 0)
+    bench_fail("the responder", NULL);
+  snprintf(address, sizeof address, "[127.0.0.1]:%d", ntohs(own.sin_port));
+  responder = fork();
+  if (responder < 0) bench_fail("fork", NULL);
+  if (responder == 0) respond(fd);
+  close(fd);
+  return address;
 }
 
 /* ---- its folder ---- */
@@ -164,6 +215,11 @@ const char *bench_settings(const char *name, const char *nameserver, const char 
 }
 
 void bench_remove(void) {
+  if (responder > 0) {
+    kill(responder, SIGKILL);
+    waitpid(responder, NULL, 0);
+    responder = 0;
+  }
   DIR *folder = folder_path[0] ? opendir(folder_path) : NULL;
   if (!folder) return;
   const struct dirent *entry;

@@ -22,17 +22,20 @@ void peer_start(struct peer *peer, const char *folder, const char *program, cons
 /* Sends hello and reads until register|ready. false: it ended instead. */
 bool peer_greet(struct peer *peer, const char *hello);
 void peer_say(struct peer *peer, const char *text, size_t n);
-/* The next line, without its LF but with a NUL; lent until the next call. NULL: the program ended. */
+/* The next line, without its LF but with a NUL; lent until the next call. NULL: the program ended, or is silent. */
 char *peer_hear(struct peer *peer);
 bool peer_has_line(const struct peer *peer);
 /* Ends it; seconds of processor time it used, all in all. */
 double peer_end(struct peer *peer);
 
+/* Starts a DNS server on loopback that answers at once, and returns its address: each name has the MX host mx1 below it, at 127.0.0.1.
+ * Nothing leaves the machine. */
+const char *bench_nameserver(void);
 /* A folder below TMPDIR with a store of so many policies, enforce, for domain-N.bench.test with the MX hosts below it. */
 const char *bench_folder(int domains);
-/* NAME of the folder with these lines, beside those that name the store and the server on loopback; a NULL ends them. */
+/* NAME of the folder with these lines, beside those that name the store and the DNS server; a NULL ends them. */
 const char *bench_settings(const char *name, const char *nameserver, const char *const *lines);
-void bench_remove(void);
+void bench_remove(void); /* ends the DNS server, too */
 const char *bench_path(const char *name);
 _Noreturn void bench_fail(const char *what, const char *why);
 
