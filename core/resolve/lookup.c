@@ -390,6 +390,7 @@ enum mts_err mts_lookup_start(struct mts *m, const char *destination, const stru
   bool ended = false;
   made->m = m;
   if (opts) made->opts = *opts;
+  made->trace.off = made->opts.no_trace && !m->hook;
   made->done = done;
   made->arg = arg;
   made->answer = answer;

@@ -9,7 +9,7 @@
 #include "base/buf.h"
 
 static struct mts_step *next_step(struct trace *trace) {
-  if (trace->count >= TRACE_MAX_STEPS) return NULL;
+  if (trace->off || trace->count >= TRACE_MAX_STEPS) return NULL;
   if (trace->count == trace->capacity) {
     size_t capacity = trace->capacity ? trace->capacity * 2 : 4;
     struct mts_step *steps = realloc(trace->steps, capacity * sizeof *steps);

@@ -10,6 +10,7 @@
 struct trace {
   struct mts_step *steps; /* outcomes are owned */
   size_t count, capacity;
+  bool off; /* nobody will look at it */
 };
 /* what: static. began_ms, now_ms: on the monotonic clock; at_ms of the step is kept relative by the caller's base_ms. */
 void trace_add(struct trace *trace, const char *what, enum mts_err err, int64_t base_ms, int64_t began_ms, int64_t now_ms,

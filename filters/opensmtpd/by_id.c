@@ -17,10 +17,15 @@ struct by_id *by_id_find(const struct by_id_table *table, struct mts_span id) {
   return entry;
 }
 
+struct by_id *by_id_alone(struct mts_span id, size_t size) {
+  struct by_id *made = id.n <= FILTER_ID_MAX ? calloc(1, size) : NULL;
+  if (made) memcpy(made->id, id.p, id.n);
+  return made;
+}
+
 struct by_id *by_id_add(struct by_id_table *table, struct mts_span id, size_t size) {
-  struct by_id *made = table->count < table->most && id.n <= FILTER_ID_MAX ? calloc(1, size) : NULL;
+  struct by_id *made = table->count < table->most ? by_id_alone(id, size) : NULL;
   if (!made) return NULL;
-  memcpy(made->id, id.p, id.n);
   struct by_id **bucket = &table->bucket[place(id)];
   made->next = *bucket;
   *bucket = made;

@@ -18,6 +18,8 @@ struct by_id_table {
   size_t count, most;
 };
 struct by_id *by_id_find(const struct by_id_table *table, struct mts_span id);
+/* A zeroed one of size bytes that is in no table. NULL: no memory, or no such id. */
+struct by_id *by_id_alone(struct mts_span id, size_t size);
 /* A zeroed one of size bytes; freed by the caller after by_id_remove. NULL: there are too many, or no memory. */
 struct by_id *by_id_add(struct by_id_table *table, struct mts_span id, size_t size);
 void by_id_remove(struct by_id_table *table, struct by_id *entry);

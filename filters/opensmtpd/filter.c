@@ -13,8 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "engine.h"
 #include "input.h"
@@ -25,6 +27,9 @@
 
 #define OUT_MAX (4 * 1024 * 1024) /* answers that smtpd has not read yet: more than all that can wait at once */
 #define OUT_PAUSE (64 * 1024)     /* with more of them no further request is read */
+/* Answers to requests that came together leave some at a time: each write costs more than the answer, but smtpd shall not stand still. */
+#define TOGETHER_BYTES 512
+#define TOGETHER_MS 2
 
 struct filter {
   struct mts_log *log;
@@ -33,18 +38,27 @@ struct filter {
   struct engine *engine;
   struct recording *recording; /* NULL: none */
   int in, out_fd;
+  bool socket; /* in and out_fd are: a socket can be told each time whether to wait, a pipe only once for all */
   struct input input;
   struct mts_buf out;
-  size_t sent; /* of out */
+  size_t sent;   /* of out */
+  bool left;     /* smtpd is gone */
+  bool together; /* further lines are there already */
+  int64_t held_since_ms;
 };
 
 /* ---- output ---- */
 
-static void leave(struct filter *filter) { event_base_loopbreak(filter->base); }
+static void leave(struct filter *filter) {
+  filter->left = true;
+  event_base_loopbreak(filter->base);
+}
 
 static void flush(struct filter *filter) {
   while (filter->sent < filter->out.n) {
-    ssize_t n = write(filter->out_fd, filter->out.p + filter->sent, filter->out.n - filter->sent);
+    const char *from = filter->out.p + filter->sent;
+    size_t left = filter->out.n - filter->sent;
+    ssize_t n = filter->socket ? send(filter->out_fd, from, left, MSG_DONTWAIT) : write(filter->out_fd, from, left);
     if (n > 0) {
       filter->sent += (size_t)n;
     } else if (n < 0 && errno == EAGAIN) {
@@ -68,9 +82,13 @@ static void say(void *arg, struct mts_span lines) {
     filter->out.n -= filter->sent;
     filter->sent = 0;
   }
+  bool first = filter->out.n == filter->sent;
   enum mts_err err = mts_buf_add(&filter->out, lines.p, lines.n);
   if (err) mts_log_write(filter->log, MTS_LOG_ERROR, NULL, "cannot answer smtpd: %s", mts_err_message(err));
-  flush(filter);
+  int64_t now_ms = filter->together ? mts_clock_mono_ms(&mts_clock_real) : 0;
+  if (first) filter->held_since_ms = now_ms;
+  bool enough = filter->out.n - filter->sent >= TOGETHER_BYTES || now_ms - filter->held_since_ms >= TOGETHER_MS;
+  if (!filter->together || enough) flush(filter);
 }
 
 /* ---- input ---- */
@@ -78,32 +96,39 @@ static void say(void *arg, struct mts_span lines) {
 static void take_lines(struct filter *filter) {
   struct mts_span line;
   bool cut;
+  filter->together = true;
   while (filter->out.n - filter->sent < OUT_PAUSE && input_line(&filter->input, &line, &cut)) {
     recording_add(filter->recording, line);
     engine_line(filter->engine, line);
   }
+  filter->together = false;
+  flush(filter);
   if (filter->out.n - filter->sent >= OUT_PAUSE)
     event_del(filter->readable); /* until smtpd has read what it was told */
   else
     event_add(filter->readable, NULL);
 }
 
-static void can_read(evutil_socket_t fd, short what, void *arg) {
-  (void)what;
-  struct filter *filter = arg;
+static void read_on(struct filter *filter, bool wait) {
   char *to;
   size_t room;
   if (input_room(&filter->input, &to, &room)) {
     mts_log_seldom(filter->log, MTS_LOG_ERROR, "memory", NULL, "out of memory; trying again");
     return;
   }
-  ssize_t n = read(fd, to, room);
+  ssize_t n = filter->socket ? recv(filter->in, to, room, wait ? 0 : MSG_DONTWAIT) : read(filter->in, to, room);
   if (n > 0) {
     input_got(&filter->input, (size_t)n);
     take_lines(filter);
   } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
     leave(filter); /* smtpd closed it, or died */
   }
+}
+
+static void can_read(evutil_socket_t fd, short what, void *arg) {
+  (void)fd;
+  (void)what;
+  read_on(arg, false);
 }
 
 static void can_write(evutil_socket_t fd, short what, void *arg) {
@@ -114,10 +139,34 @@ static void can_write(evutil_socket_t fd, short what, void *arg) {
   take_lines(filter);
 }
 
+/* ---- the loop ---- */
+
+/* Nothing is under way but smtpd's next word. */
+static bool only_smtpd_can_wake(const struct filter *filter) {
+  return event_pending(filter->readable, EV_READ, NULL) &&
+         event_base_get_num_events(filter->base, EVENT_BASE_COUNT_ADDED | EVENT_BASE_COUNT_ACTIVE) == 1;
+}
+
+/* Who waits in recv is woken sooner than who waits for an event, and most of the time this is all there is to wait for. */
+static void run(struct filter *filter) {
+  while (!filter->left) {
+    if (filter->socket && only_smtpd_can_wake(filter))
+      read_on(filter, true);
+    else
+      event_base_loop(filter->base, EVLOOP_ONCE);
+  }
+}
+
 /* ---- beginning and end ---- */
 
 /* smtpd writes a filter's stderr into its own log. */
 static const char *const defaults[][2] = {{"background", "yes"}, {"log", "stderr"}, {NULL, NULL}};
+
+static bool is_socket(int fd) {
+  int type;
+  socklen_t n = sizeof type;
+  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0;
+}
 
 static bool start(struct filter *filter, const struct mts_settings *settings, char why[RULES_WHY_SIZE]) {
   memccpy(why, "out of memory or of file descriptors", 0, RULES_WHY_SIZE);
@@ -127,8 +176,9 @@ static bool start(struct filter *filter, const struct mts_settings *settings, ch
   const struct engine_config config = {.settings = settings, .base = filter->base, .log = filter->log, .say = say, .arg = filter};
   if (engine_new(&config, why, &filter->engine)) return false;
   recording_new(settings_text(settings, SETTING_record), filter->log, &filter->recording);
+  filter->socket = is_socket(filter->in) && is_socket(filter->out_fd);
   int flags = fcntl(filter->out_fd, F_GETFL);
-  if (flags < 0 || fcntl(filter->out_fd, F_SETFL, flags | O_NONBLOCK) < 0) return false;
+  if (flags < 0 || fcntl(filter->out_fd, F_SETFL, filter->socket ? flags & ~O_NONBLOCK : flags | O_NONBLOCK) < 0) return false;
   filter->readable = event_new(filter->base, filter->in, EV_READ | EV_PERSIST, can_read, filter);
   filter->writable = event_new(filter->base, filter->out_fd, EV_WRITE, can_write, filter);
   return filter->readable && filter->writable && event_add(filter->readable, NULL) == 0;
@@ -152,7 +202,7 @@ static int serve(const struct mts_settings *settings) {
   char why[RULES_WHY_SIZE];
   bool started = start(&filter, settings, why);
   if (started)
-    event_base_loop(filter.base, EVLOOP_NO_EXIT_ON_EMPTY);
+    run(&filter);
   else
     fprintf(stderr, "filter-mtasts: cannot start: %s\n", why);
   stop(&filter);

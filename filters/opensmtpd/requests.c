@@ -3,6 +3,7 @@
 #include "requests.h"
 
 #include <event2/event.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 
 #define RECIPIENT_SIZE 1024    /* no address is that long */
 #define WATCHDOG_SLACK_MS 2000 /* an answer later than its deadline by this much will not come any more */
+#define HOSTS_FAILED_MS 15000   /* where they were not found, only so long: DNS may be back */
 #define HOSTS_AGAIN_MS 60000   /* so long a domain's MX hosts are not asked for again, if they were found */
 
 struct requests {
@@ -23,16 +25,17 @@ struct request {
   struct requests *requests;
   struct request *previous, *next;
   struct filter_line line;
-  char session[FILTER_ID_MAX + 1], token[FILTER_ID_MAX + 1];
-  char recipient[RECIPIENT_SIZE];
   struct rule_call *call;
   struct mts_lookup *lookup;
   struct event *watchdog;
   bool *answered;                /* told while it is being taken */
   enum filter_decision decision; /* so far */
   struct request_story story;
-  char domain[MTS_NAME_SIZE];
   int64_t began_ms;
+  /* Not zeroed from here on. */
+  char session[FILTER_ID_MAX + 1], token[FILTER_ID_MAX + 1];
+  char domain[MTS_NAME_SIZE];
+  char recipient[RECIPIENT_SIZE];
 };
 
 static int64_t mono(void) { return mts_clock_mono_ms(&mts_clock_real); }
@@ -81,7 +84,7 @@ static uint32_t left_ms(const struct request *request) {
 static bool look_up(struct request *request, enum mts_depth depth, mts_lookup_fn found) {
   struct mts_lookup *lookup = NULL;
   const struct mts_lookup_opts opts = {
-      .depth = depth, .freshness = MTS_USE_CACHED, .deadline_ms = left_ms(request), .stored_hosts = true};
+      .depth = depth, .freshness = MTS_USE_CACHED, .deadline_ms = left_ms(request), .stored_hosts = true, .no_trace = true};
   struct mts *m = rules_context(request->requests->config.rules);
   if (mts_lookup_start(m, request->recipient, &opts, found, request, &lookup)) return false;
   if (lookup) request->lookup = lookup;
@@ -92,10 +95,10 @@ static bool look_up(struct request *request, enum mts_depth depth, mts_lookup_fn
 static void hosts_found(void *arg, enum mts_err err, struct mts_answer *result) {
   struct request *request = arg;
   request->lookup = NULL;
-  if (!err && result->hosts_known && result->host_count) {
-    int64_t now_ms = mono();
-    recent_note(request->requests->config.recent, request->domain, now_ms)->hosts_until_ms = now_ms + HOSTS_AGAIN_MS;
-  }
+  int64_t now_ms = mono();
+  bool known = !err && result->hosts_known && result->host_count;
+  recent_note(request->requests->config.recent, request->domain, now_ms)->hosts_until_ms =
+      now_ms + (known ? HOSTS_AGAIN_MS : HOSTS_FAILED_MS);
   mts_answer_free(&result);
   answer(request, request->decision, NULL);
 }
@@ -185,8 +188,10 @@ static void keep(char to[FILTER_ID_MAX + 1], struct mts_span *id) {
 }
 
 static struct request *make(struct requests *requests, const struct filter_line *line) {
-  struct request *made = requests->waiting < REQUESTS_WAITING_MAX ? calloc(1, sizeof *made) : NULL;
+  struct request *made = requests->waiting < REQUESTS_WAITING_MAX ? malloc(sizeof *made) : NULL;
   if (!made) return NULL;
+  memset(made, 0, offsetof(struct request, session));
+  made->domain[0] = made->recipient[0] = 0;
   made->requests = requests;
   made->line = *line;
   made->began_ms = mono();
@@ -194,7 +199,10 @@ static struct request *make(struct requests *requests, const struct filter_line 
   keep(made->token, &made->line.token);
   struct mts_span to = line->rest;
   bool fits = line->phase == FILTER_PHASE_RCPT_TO && to.n > 0 && to.n < sizeof made->recipient && !memchr(to.p, 0, to.n);
-  if (fits) memcpy(made->recipient, to.p, to.n);
+  if (fits) {
+    memcpy(made->recipient, to.p, to.n);
+    made->recipient[to.n] = 0;
+  }
   made->next = requests->first;
   if (requests->first) requests->first->previous = made;
   requests->first = made;

@@ -6,6 +6,7 @@
 #include "rules.h"
 
 #include <event2/event.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ struct rule_call {
   struct rule_call *next; /* ended, not yet handed on */
   bool *handed_on;        /* told while it is being asked */
   struct rule_decision decision;
-  char text[FILTER_REPLY_MAX];
+  char text[FILTER_REPLY_MAX]; /* not zeroed */
 };
 
 struct rules {
@@ -164,10 +165,15 @@ static int make_task(lua_State *L) {
 
 enum mts_err rules_ask(struct rules *rules, const struct filter_line *request, struct session *session, struct mts_span value,
                        rule_fn done, void *arg, struct rule_call **call) {
-  struct rule_call *made = calloc(1, sizeof *made);
+  struct rule_call *made = malloc(sizeof *made);
   if (!made) return MTS_ERR_NO_MEMORY;
   bool handed_on = false;
-  *made = (struct rule_call){.rules = rules, .done = done, .arg = arg, .handed_on = &handed_on};
+  memset(made, 0, offsetof(struct rule_call, text));
+  made->text[0] = 0;
+  made->rules = rules;
+  made->done = done;
+  made->arg = arg;
+  made->handed_on = &handed_on;
   struct question question = {.rules = rules, .call = made, .request = request, .session = session, .value = value};
   bool outer = rules->running;
   rules->running = true; /* no need to be woken: it runs right now */
