@@ -68,6 +68,19 @@ static void push_trace(lua_State *L, const struct mts_answer *answer) {
   read_only(L, "mtasts.trace");
 }
 
+static void push_hosts(lua_State *L, const struct mts_answer *answer) {
+  if (answer->host_count == 0) {
+    push_empty_list(L, "mtasts.hosts");
+    return;
+  }
+  lua_createtable(L, (int)answer->host_count, 0);
+  for (size_t i = 0; i < answer->host_count; i++) {
+    push_host(L, &answer->hosts[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  read_only(L, "mtasts.hosts");
+}
+
 void push_answer(lua_State *L, const struct mts_answer *answer) {
   luaL_checkstack(L, 16, NULL);
   lua_createtable(L, 0, 24);
@@ -77,11 +90,12 @@ void push_answer(lua_State *L, const struct mts_answer *answer) {
   if (answer->policy || answer->from == MTS_FROM_RULE) set_text(L, "mode", mts_mode_name(answer->mode));
   set_text(L, "id", answer->id);
   set_text(L, "from", froms[answer->from]);
-  if (answer->policy)
+  if (answer->policy) {
     push_policy_fields(L, answer->policy);
-  else
-    lua_newtable(L);
-  read_only(L, "mtasts.patterns");
+    read_only(L, "mtasts.patterns");
+  } else {
+    push_empty_list(L, "mtasts.patterns");
+  }
   lua_setfield(L, -2, "patterns");
   set_time(L, "fetched_at", answer->fetched_at);
   set_time(L, "expires_at", answer->expires_at);
@@ -102,12 +116,7 @@ void push_answer(lua_State *L, const struct mts_answer *answer) {
     read_only(L, "mtasts.error");
     lua_setfield(L, -2, "hosts_error");
   }
-  lua_createtable(L, (int)answer->host_count, 0);
-  for (size_t i = 0; i < answer->host_count; i++) {
-    push_host(L, &answer->hosts[i]);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-  read_only(L, "mtasts.hosts");
+  push_hosts(L, answer);
   lua_setfield(L, -2, "hosts");
   push_trace(L, answer);
   lua_setfield(L, -2, "trace");

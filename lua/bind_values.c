@@ -82,48 +82,73 @@ int fail(lua_State *L, enum mts_err err, const char *subject, const char *detail
   return 2;
 }
 
-/* ---- read-only views: an empty table in front of the real one ---- */
+/* ---- read-only views: an empty table in front of the real one ----
+ * The metatable of each view holds the real table; the functions in it are shared, for answers are made often. */
 
-static int view_newindex(lua_State *L) { return luaL_error(L, "%s is read-only", lua_tostring(L, lua_upvalueindex(1))); }
+static int view_newindex(lua_State *L) {
+  const char *name = luaL_getmetafield(L, 1, "__name") == LUA_TSTRING ? lua_tostring(L, -1) : "this table";
+  return luaL_error(L, "%s is read-only", name);
+}
+
+/* Pushes the real table of the view at 1. */
+static void push_data(lua_State *L) {
+  if (luaL_getmetafield(L, 1, "__index") != LUA_TTABLE) luaL_error(L, "not a view");
+}
 
 static int view_next(lua_State *L) {
   lua_settop(L, 2);
-  if (lua_next(L, lua_upvalueindex(1))) return 2;
+  push_data(L);
+  lua_insert(L, 2);
+  if (lua_next(L, 2)) return 2;
   lua_pushnil(L);
   return 1;
 }
 
 static int view_pairs(lua_State *L) {
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushcclosure(L, view_next, 1);
+  lua_pushcfunction(L, view_next);
   lua_pushvalue(L, 1);
   return 2;
 }
 
 static int view_len(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)lua_rawlen(L, lua_upvalueindex(1)));
+  push_data(L);
+  lua_pushinteger(L, (lua_Integer)lua_rawlen(L, -1));
   return 1;
 }
 
 void read_only(lua_State *L, const char *name) {
+  static const luaL_Reg shared[] = {{"__newindex", view_newindex}, {"__pairs", view_pairs}, {"__len", view_len}};
   luaL_checkstack(L, 6, NULL);
   int data = lua_gettop(L);
   lua_newtable(L);
   lua_createtable(L, 0, 6);
   lua_pushvalue(L, data);
   lua_setfield(L, -2, "__index");
-  lua_pushstring(L, name);
-  lua_pushcclosure(L, view_newindex, 1);
-  lua_setfield(L, -2, "__newindex");
-  lua_pushvalue(L, data);
-  lua_pushcclosure(L, view_pairs, 1);
-  lua_setfield(L, -2, "__pairs");
-  lua_pushvalue(L, data);
-  lua_pushcclosure(L, view_len, 1);
-  lua_setfield(L, -2, "__len");
+  for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+    lua_pushcfunction(L, shared[i].func);
+    lua_setfield(L, -2, shared[i].name);
+  }
   lua_pushstring(L, name);
   lua_setfield(L, -2, "__name");
   set_flag(L, "__metatable", false);
   lua_setmetatable(L, -2);
   lua_replace(L, data);
+}
+
+void push_empty_list(lua_State *L, const char *name) {
+  static const char empty_key;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &empty_key) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &empty_key);
+  }
+  if (lua_getfield(L, -1, name) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    read_only(L, name);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, name);
+  }
+  lua_remove(L, -2);
 }

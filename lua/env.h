@@ -37,6 +37,8 @@ struct env {
   unsigned world;            /* numbers the worlds, so that a closed one is known as such */
   struct op *ops;            /* under way */
   struct task *first, *last; /* in line */
+  struct task *spare;        /* ended, to serve again */
+  unsigned spare_count;
   struct op *starting;
   struct task *current; /* that runs */
   int in_core;
@@ -76,6 +78,7 @@ struct task {
   struct task *next;
   struct waitable *waits_for; /* NULL: it does not wait */
   bool queued, started, ok;
+  bool serves_again;
   bool in_rule;                     /* a rule's, or started by one: its lookups ask no rules, or they would never end */
   void (*ended)(struct task *task); /* NULL: nobody is told. Takes the results from the task's stack */
   void *ended_arg;
@@ -118,6 +121,9 @@ void env_drive(lua_State *L, struct env *env);
 void env_run(lua_State *L, struct env *env);
 /* The function and its n arguments on top of the stack become a task, left in their place. */
 struct task *task_new(lua_State *L, struct env *env, int n);
+/* The same for what is called again and again: one that has ended serves once more. Nothing is left on the stack, nobody but its ended is
+ * told of its end, and it has a budget. */
+struct task *task_take(lua_State *L, struct env *env, int n);
 /* Ends a task whose coroutine must not go on, with a text as its error. */
 void task_kill(lua_State *L, struct task *task, const char *why);
 void wait_open(lua_State *L);
@@ -129,6 +135,7 @@ void budget_begin(struct task *task);
 void push_error(lua_State *L, enum mts_err err, const char *subject, const char *detail); /* the table */
 int fail(lua_State *L, enum mts_err err, const char *subject, const char *detail);        /* nil, err */
 void read_only(lua_State *L, const char *name); /* the table on top is replaced by a read-only view */
+void push_empty_list(lua_State *L, const char *name); /* read-only, of which there is one for each name */
 void push_answer(lua_State *L, const struct mts_answer *answer);
 void push_tls(lua_State *L, const struct mts_tls *tls);
 void push_policy_fields(lua_State *L,

@@ -56,6 +56,27 @@ struct task *task_new(lua_State *L, struct env *env, int n) {
   return task;
 }
 
+#define SPARE_MOST 64
+
+struct task *task_take(lua_State *L, struct env *env, int n) {
+  struct task *task = env->spare;
+  if (!task) {
+    task = task_new(L, env, n);
+    lua_pop(L, 1);
+    task->serves_again = true;
+  } else {
+    env->spare = task->next;
+    env->spare_count--;
+    *task = (struct task){.env = env, .co = task->co, .serves_again = true};
+    if (!lua_checkstack(task->co, n + 8)) luaL_error(L, "too many arguments");
+    lua_xmove(L, task->co, n + 1);
+    task_ready(task);
+  }
+  task->in_rule = false;
+  budget_begin(task);
+  return task;
+}
+
 static struct task *task_of(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
   lua_pushthread(L);
@@ -70,6 +91,15 @@ static void task_end(lua_State *L, struct task *task, bool ok) {
   task->wait.done = true;
   if (task->wait.waiter) task_ready(task->wait.waiter);
   task->wait.waiter = NULL;
+  struct env *env = task->env;
+  if (task->serves_again && ok && env->spare_count < SPARE_MOST) {
+    if (task->ended) task->ended(task);
+    lua_settop(task->co, 0);
+    task->next = env->spare;
+    env->spare = task;
+    env->spare_count++;
+    return;
+  }
   lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
   lua_pushthread(task->co);
   lua_xmove(task->co, L, 1);

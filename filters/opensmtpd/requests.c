@@ -12,7 +12,7 @@
 
 #define RECIPIENT_SIZE 1024    /* no address is that long */
 #define WATCHDOG_SLACK_MS 2000 /* an answer later than its deadline by this much will not come any more */
-#define HOSTS_FAILED_MS 15000   /* where they were not found, only so long: DNS may be back */
+#define HOSTS_FAILED_MS 15000  /* where they were not found, only so long: DNS may be back */
 #define HOSTS_AGAIN_MS 60000   /* so long a domain's MX hosts are not asked for again, if they were found */
 
 struct requests {

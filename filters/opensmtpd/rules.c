@@ -17,7 +17,8 @@
 
 struct rule_call {
   struct rules *rules;
-  struct task *task; /* NULL: it has ended */
+  struct task *task; /* NULL: it has ended, or not begun */
+  bool ended;
   rule_fn done;
   void *arg;
   struct rule_call *next; /* ended, not yet handed on */
@@ -111,6 +112,7 @@ struct question {
   const struct filter_line *request;
   struct session *session;
   struct mts_span value;
+  bool nested; /* what is in line runs already, further out */
 };
 
 /* The task's results: proceed/junk/reject/disconnect or nil, a text, the number of the hook, whether one failed. */
@@ -121,6 +123,7 @@ static void ended(struct task *task) {
   static const char *const words[] = {
       [FILTER_PROCEED] = "proceed", [FILTER_JUNK] = "junk", [FILTER_REJECT] = "reject", [FILTER_DISCONNECT] = "disconnect"};
   call->task = NULL;
+  call->ended = true;
   if (!task->ok) {
     call->decision.failed = true;
     char line[ENV_LINE_SIZE];
@@ -145,7 +148,8 @@ static void ended(struct task *task) {
   rules->last = call;
 }
 
-static int make_task(lua_State *L) {
+/* Starts the task, and runs it as far as it goes. */
+static int ask(lua_State *L) {
   const struct question *question = lua_touserdata(L, 1);
   struct rules *rules = question->rules;
   lua_rawgeti(L, LUA_REGISTRYINDEX, rules->decide);
@@ -155,11 +159,11 @@ static int make_task(lua_State *L) {
     lua_pushlstring(L, question->value.p, question->value.n);
   else
     lua_pushnil(L);
-  struct task *task = task_new(L, rules->env, 3);
-  budget_begin(task);
+  struct task *task = task_take(L, rules->env, 3);
   task->ended = ended;
   task->ended_arg = question->call;
   question->call->task = task;
+  if (!question->nested) env_run(L, rules->env);
   return 0;
 }
 
@@ -174,12 +178,12 @@ enum mts_err rules_ask(struct rules *rules, const struct filter_line *request, s
   made->done = done;
   made->arg = arg;
   made->handed_on = &handed_on;
-  struct question question = {.rules = rules, .call = made, .request = request, .session = session, .value = value};
-  bool outer = rules->running;
+  struct question question = {
+      .rules = rules, .call = made, .request = request, .session = session, .value = value, .nested = rules->running};
   rules->running = true; /* no need to be woken: it runs right now */
-  bool well = enter(rules, make_task, &question);
-  rules->running = outer;
-  if (!well) {
+  bool well = enter(rules, ask, &question);
+  rules->running = question.nested;
+  if (!well && !made->task && !made->ended) {
     free(made);
     return MTS_ERR_NO_MEMORY;
   }
