@@ -468,6 +468,9 @@ typedef enum mts_hook_result (*mts_hook_fn)(void *arg, enum mts_hook hook, struc
 typedef void (*mts_alarm_fn)(void *arg, const char *domain, int64_t expires_at, int64_t failing_since,
                              const struct mts_failure *last);
 MTS_PUBLIC void mts_set_hooks(struct mts *m, mts_hook_fn hook, mts_alarm_fn alarm, void *arg);
+/* Told of a lookup that was cancelled while its rule waits: it must not be resumed any more. arg is that of the hooks. */
+typedef void (*mts_hook_cancelled_fn)(void *arg, struct mts_lookup *lookup);
+MTS_PUBLIC void mts_set_hook_cancelled(struct mts *m, mts_hook_cancelled_fn cancelled);
 MTS_PUBLIC void mts_lookup_resume(struct mts_lookup *lookup, const struct mts_opinion *opinion); /* NULL: no opinion */
 
 /* ---- the store ------------------------------------------------------------------------------------------------------------ */

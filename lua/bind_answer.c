@@ -194,11 +194,9 @@ static int l_lookup(lua_State *L) {
   struct op *op;
   op_new(L, env, OP_LOOKUP, domain, &op);
   struct mts_lookup *lookup = NULL;
-  env->starting = op;
   env->in_core++;
   enum mts_err err = mts_lookup_start(m, domain, &opts, looked_up, op, &lookup);
   env->in_core--;
-  env->starting = NULL;
   if (err) {
     op_end(op);
     return fail(L, err, domain, NULL);

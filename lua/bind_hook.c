@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC
  * Rules: each is asked in a task of its own while its lookup waits. Chaining, expiry and failures are handled by mtasts.lua. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -12,27 +13,68 @@ static void copy_text(char *to, size_t size, const char *from) { mts_text_clean(
 
 /* ---- rules ---- */
 
-struct question {
+/* A rule that is being asked, whoever started the lookup: Lua or the program that keeps this state. */
+struct rule_wait {
+  struct rule_wait *next;
   struct env *env;
-  struct op *op;
+  struct mts_lookup *lookup;
+  struct task *task;
+  char domain[MTS_NAME_SIZE];
+};
+
+struct question {
+  struct rule_wait *wait;
   enum mts_hook hook;
   const struct mts_answer *so_far;
 };
 
-static void rule_done(struct task *task);
+static void forget(struct rule_wait *wait) {
+  struct rule_wait **at = &wait->env->rule_waits;
+  while (*at && *at != wait) at = &(*at)->next;
+  if (*at) *at = wait->next;
+  free(wait);
+}
+
+void rule_waits_free(struct env *env) {
+  while (env->rule_waits) forget(env->rule_waits);
+}
+
+/* Results of a rule: nothing, or mode, reason, until. */
+static void rule_done(struct task *task) {
+  struct rule_wait *wait = task->ended_arg;
+  struct mts_lookup *lookup = wait->lookup;
+  struct env *env = wait->env;
+  lua_State *co = task->co;
+  struct mts_opinion opinion = {0};
+  bool has = false;
+  if (!task->ok) {
+    char line[ENV_LINE_SIZE];
+    env_one_line(task, line);
+    env_log(env, MTS_LOG_ERROR, wait->domain, line);
+  } else if (lua_gettop(co) >= 3 && lua_type(co, 1) == LUA_TSTRING && lua_type(co, 2) == LUA_TSTRING) {
+    has = mts_mode_from_name(lua_tostring(co, 1), &opinion.mode);
+    copy_text(opinion.reason, sizeof opinion.reason, lua_tostring(co, 2));
+    opinion.until = lua_tointeger(co, 3);
+  }
+  forget(wait);
+  env->in_core++;
+  mts_lookup_resume(lookup, has ? &opinion : NULL);
+  env->in_core--;
+}
 
 /* Protected: called by lua_pcall within the core. Runs no rule, only puts one in line. */
 static int make_rule(lua_State *L) {
   const struct question *question = lua_touserdata(L, 1);
+  struct rule_wait *wait = question->wait;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &ask_key);
   lua_pushstring(L, question->hook == MTS_HOOK_POLICY ? "policy" : "verdict");
   push_answer(L, question->so_far);
-  struct task *task = task_new(L, question->env, 2);
+  struct task *task = task_new(L, wait->env, 2);
   task->ended = rule_done;
-  task->ended_arg = question->op;
+  task->ended_arg = wait;
   task->in_rule = true;
   budget_begin(task);
-  question->op->rule = task;
+  wait->task = task;
   return 0;
 }
 
@@ -54,36 +96,30 @@ static enum mts_hook_result ask(void *arg, enum mts_hook hook, struct mts_lookup
                                 struct mts_opinion *opinion) {
   (void)opinion;
   struct env *env = arg;
-  struct op *op = env->starting;
-  if (op) {
-    op->lookup = lookup;
-  } else {
-    for (op = env->ops; op && op->lookup != lookup;) op = op->next;
+  struct rule_wait *wait = calloc(1, sizeof *wait);
+  if (!wait) return MTS_HOOK_NO_OPINION;
+  wait->env = env;
+  wait->lookup = lookup;
+  memccpy(wait->domain, so_far->domain, 0, sizeof wait->domain - 1);
+  struct question question = {.wait = wait, .hook = hook, .so_far = so_far};
+  if (!call_protected(env, make_rule, &question, so_far->domain)) {
+    if (wait->task) wait->task->ended = NULL;
+    free(wait);
+    return MTS_HOOK_NO_OPINION;
   }
-  if (!op) return MTS_HOOK_NO_OPINION;
-  struct question question = {.env = env, .op = op, .hook = hook, .so_far = so_far};
-  return call_protected(env, make_rule, &question, so_far->domain) ? MTS_HOOK_WAITS : MTS_HOOK_NO_OPINION;
+  wait->next = env->rule_waits;
+  env->rule_waits = wait;
+  return MTS_HOOK_WAITS;
 }
 
-/* Results of a rule: nothing, or mode, reason, until. */
-static void rule_done(struct task *task) {
-  struct op *op = task->ended_arg;
-  lua_State *co = task->co;
-  struct mts_opinion opinion = {0};
-  bool has = false;
-  op->rule = NULL;
-  if (!task->ok) {
-    char line[ENV_LINE_SIZE];
-    env_one_line(task, line);
-    env_log(op->env, MTS_LOG_ERROR, op->subject, line);
-  } else if (lua_gettop(co) >= 3 && lua_type(co, 1) == LUA_TSTRING && lua_type(co, 2) == LUA_TSTRING) {
-    has = mts_mode_from_name(lua_tostring(co, 1), &opinion.mode);
-    copy_text(opinion.reason, sizeof opinion.reason, lua_tostring(co, 2));
-    opinion.until = lua_tointeger(co, 3);
-  }
-  op->env->in_core++;
-  mts_lookup_resume(op->lookup, has ? &opinion : NULL);
-  op->env->in_core--;
+/* The rule may go on, but nobody waits for what it says. */
+static void cancelled(void *arg, struct mts_lookup *lookup) {
+  struct env *env = arg;
+  struct rule_wait *wait = env->rule_waits;
+  while (wait && wait->lookup != lookup) wait = wait->next;
+  if (!wait) return;
+  wait->task->ended = NULL;
+  forget(wait);
 }
 
 /* ---- alarms ---- */
@@ -114,7 +150,9 @@ static void alarmed(void *arg, const char *domain, int64_t expires_at, int64_t f
 }
 
 static void attach(struct env *env) {
-  if (env->m) mts_set_hooks(env->m, ask, alarmed, env);
+  if (!env->m) return;
+  mts_set_hooks(env->m, ask, alarmed, env);
+  mts_set_hook_cancelled(env->m, cancelled);
 }
 
 /* set_hooks(ask(kind, answer) -> mode, reason, until; alarm(domain, info)) */

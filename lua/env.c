@@ -25,6 +25,7 @@ void env_drop_context(struct env *env) {
 static int env_gc(lua_State *L) {
   struct env *env = lua_touserdata(L, 1);
   env_drop_context(env);
+  rule_waits_free(env);
   mts_fake_free(&env->fake);
   mts_settings_free(&env->settings);
   mts_settings_free(&env->saved);

@@ -39,10 +39,10 @@ struct env {
   struct task *first, *last; /* in line */
   struct task *spare;        /* ended, to serve again */
   unsigned spare_count;
-  struct op *starting;
   struct task *current; /* that runs */
   int in_core;
   void (*attach_rules)(struct env *env); /* NULL: there are none */
+  struct rule_wait *rule_waits;          /* rules that lookups wait for */
 
   /* Of a program that lives on a loop of its own; see host.h. */
   void *event_base;        /* lent to the context; NULL: who waits drives */
@@ -66,7 +66,6 @@ struct op {
   struct mts_answer *answer;
   bool has_tls;
   struct mts_tls tls;
-  struct task *rule; /* that this lookup waits for */
   char subject[MTS_NAME_SIZE];
 };
 
@@ -131,10 +130,13 @@ void wait_open(lua_State *L);
 /* budget.c: for a task that runs what an operator wrote; coroutines that it makes inherit it */
 void budget_begin(struct task *task);
 
+/* bind_hook.c; raises nothing */
+void rule_waits_free(struct env *env);
+
 /* values */
 void push_error(lua_State *L, enum mts_err err, const char *subject, const char *detail); /* the table */
 int fail(lua_State *L, enum mts_err err, const char *subject, const char *detail);        /* nil, err */
-void read_only(lua_State *L, const char *name); /* the table on top is replaced by a read-only view */
+void read_only(lua_State *L, const char *name);       /* the table on top is replaced by a read-only view */
 void push_empty_list(lua_State *L, const char *name); /* read-only, of which there is one for each name */
 void push_answer(lua_State *L, const struct mts_answer *answer);
 void push_tls(lua_State *L, const struct mts_tls *tls);

@@ -37,8 +37,6 @@ void op_end(struct op *op) {
     if (op->next) op->next->previous = op->previous;
     op->linked = false;
   }
-  if (op->rule) op->rule->ended = NULL;
-  op->rule = NULL;
   op->env->in_core++;
   mts_lookup_cancel(&op->lookup);
   mts_probe_cancel(&op->probe);

@@ -143,6 +143,8 @@ void mts_set_hooks(struct mts *m, mts_hook_fn hook, mts_alarm_fn alarm, void *ar
   m->hook_arg = arg;
 }
 
+void mts_set_hook_cancelled(struct mts *m, mts_hook_cancelled_fn cancelled) { m->hook_cancelled = cancelled; }
+
 enum mts_err mts_store_flush(struct mts *m, const char *domain, size_t *removed) {
   context_after_fork(m);
   size_t from_memory = memory_delete(m->memory, domain), from_store = 0;

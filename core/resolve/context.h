@@ -40,6 +40,7 @@ struct mts {
 
   mts_hook_fn hook;
   mts_alarm_fn alarm;
+  mts_hook_cancelled_fn hook_cancelled;
   void *hook_arg;
 
   struct work works;      /* head of the ring */

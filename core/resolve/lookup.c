@@ -354,6 +354,7 @@ static void finish(struct mts_lookup *lookup) {
 
 static void drop(struct work *work) {
   struct mts_lookup *lookup = (struct mts_lookup *)work;
+  if (lookup->rule_waits && lookup->m->hook_cancelled) lookup->m->hook_cancelled(lookup->m->hook_arg, lookup);
   let_go(lookup);
   release(lookup);
 }

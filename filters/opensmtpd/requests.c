@@ -29,6 +29,7 @@ struct request {
   struct mts_lookup *lookup;
   struct event *watchdog;
   bool *answered;                /* told while it is being taken */
+  bool in_background;            /* it was answered, and a lookup goes on */
   enum filter_decision decision; /* so far */
   struct request_story story;
   int64_t began_ms;
@@ -54,11 +55,15 @@ static void release(struct request *request) {
   free(request);
 }
 
-static void answer(struct request *request, enum filter_decision decision, const char *text) {
+static void say(struct request *request, enum filter_decision decision, const char *text) {
   const struct requests_config *config = &request->requests->config;
   request->story.ms = mono() - request->began_ms;
   if (request->answered) *request->answered = true;
   config->answer(config->arg, &request->line, decision, text, &request->story);
+}
+
+static void answer(struct request *request, enum filter_decision decision, const char *text) {
+  if (!request->in_background) say(request, decision, text);
   release(request);
 }
 
@@ -97,8 +102,7 @@ static void hosts_found(void *arg, enum mts_err err, struct mts_answer *result) 
   request->lookup = NULL;
   int64_t now_ms = mono();
   bool known = !err && result->hosts_known && result->host_count;
-  recent_note(request->requests->config.recent, request->domain, now_ms)->hosts_until_ms =
-      now_ms + (known ? HOSTS_AGAIN_MS : HOSTS_FAILED_MS);
+  if (known) recent_note(request->requests->config.recent, request->domain, now_ms)->hosts_until_ms = now_ms + HOSTS_AGAIN_MS;
   mts_answer_free(&result);
   answer(request, request->decision, NULL);
 }
@@ -111,20 +115,38 @@ static void tell(struct request *request, const struct mts_answer *result) {
   if (mts_log_wants(log, MTS_LOG_INFO)) mts_log_write(log, MTS_LOG_INFO, result->domain, "%s", mts_action_name(result->action));
 }
 
+/* Where the policy was fetched just now, DNS works, and the MX hosts are worth waiting for. Where it was known, mail does not wait for DNS
+ * at all. */
+static void find_hosts(struct request *request, bool worth_waiting) {
+  if (!worth_waiting) {
+    say(request, request->decision, NULL);
+    request->answered = NULL;
+    request->in_background = true;
+    if (request->watchdog) event_free(request->watchdog);
+    request->watchdog = NULL;
+  }
+  if (!look_up(request, MTS_DEPTH_HOSTS, hosts_found)) answer(request, request->decision, NULL);
+}
+
 static void policy_found(void *arg, enum mts_err err, struct mts_answer *result) {
   struct request *request = arg;
-  bool more = false;
+  bool more = false, fetched = false;
   request->lookup = NULL;
   if (err) {
     mts_log_write(request->requests->config.log, MTS_LOG_ERROR, NULL, "a lookup failed: %s", mts_err_message(err));
   } else {
     tell(request, result);
     int64_t now_ms = mono();
-    const struct recent_domain *recent = recent_note(request->requests->config.recent, request->domain, now_ms);
+    struct recent_domain *recent = recent_note(request->requests->config.recent, request->domain, now_ms);
     more = result->mode != MTS_MODE_NONE && now_ms >= recent->hosts_until_ms;
+    fetched = result->from == MTS_FROM_NETWORK;
+    if (more) recent->hosts_until_ms = now_ms + HOSTS_FAILED_MS; /* others need not ask meanwhile, nor soon if it fails */
   }
   mts_answer_free(&result);
-  if (!more || !look_up(request, MTS_DEPTH_HOSTS, hosts_found)) answer(request, request->decision, NULL);
+  if (more)
+    find_hosts(request, fetched);
+  else
+    answer(request, request->decision, NULL);
 }
 
 static void go_on(struct request *request) {

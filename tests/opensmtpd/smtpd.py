@@ -13,14 +13,17 @@ from servers import mailhosts, namespace
 USERS = {"opensmtpd": 7001, "opensmtpq": 7002}
 PROGRAMS = ("table-mtasts", "filter-mtasts")
 LIBEXEC = "/usr/libexec/opensmtpd"
+RULES = f"{os.path.dirname(os.path.realpath(__file__))}/ruled.lua"
 COVERED = ("/var/spool", "/var/lib", "/usr/libexec", "/run")  # smtpd has places in them compiled in
 CONFIG = """table stsdom "mtasts:{settings}"
 table stsmx "mtasts:{settings}"
 filter "sts" proc-exec "{libexec}/filter-mtasts {held}"
+filter "ruled" proc-exec "{libexec}/filter-mtasts {ruled}"
 listen on 127.0.0.1 port 2525 hostname relay.test
 listen on 127.0.0.1 port 2526 hostname relay.test filter "sts"
-action "sts_enforce" relay helo relay.test tls domain <stsmx>
-action "default" relay helo relay.test
+listen on 127.0.0.1 port 2527 hostname relay.test filter "ruled"
+action "sts_enforce" relay helo relay.test tls domain <stsmx> filter "sts"
+action "default" relay helo relay.test filter "sts"
 match from any for domain <stsdom> action "sts_enforce"
 match from any for any action "default"
 """
@@ -44,6 +47,7 @@ class Receiver(mailhosts.MailHosts):
             verb = line.upper().split(" ")[0]
             if in_data:
                 if line != ".":
+                    dialogue.setdefault("data", []).append(line)
                     continue
                 in_data, reply = False, "250 2.0.0 taken"
                 dialogue["taken"] = True
@@ -83,8 +87,8 @@ def cover(folder, world):
 
 
 class Smtpd:
-    """config: text of its smtpd.conf, where {settings} and {held} are files of settings, for the table and (with a longer deadline) for the
-    filter. port: one that it listens on."""
+    """config: text of its smtpd.conf, where {settings}, {held} and {ruled} are files of settings: for the table, for the filter (with a longer
+    deadline), and for a filter with rules. The table has the same rules. port: one that it listens on."""
 
     def __init__(self, folder, release, build, ca_file, config=CONFIG, port=2525):
         self.folder, self.release, self.port = folder, release, port
@@ -93,19 +97,21 @@ class Smtpd:
             shutil.copy(f"{build}/{program}", LIBEXEC)
         os.makedirs(f"{LIBEXEC}/lib", exist_ok=True)
         shutil.copy(f"{build}/lib/mtasts-net.so", f"{LIBEXEC}/lib")
+        shutil.copytree(f"{build}/share", f"{LIBEXEC}/share")
         self.smtpctl = f"{folder}/smtpctl"  # must be setgid
         shutil.copy(f"{release}/usr/sbin/smtpctl", self.smtpctl)
         os.chown(self.smtpctl, 0, USERS["opensmtpq"])
         os.chmod(self.smtpctl, 0o2755)
         self.store, self.log_path = f"{folder}/store/mtasts.db", f"{folder}/smtpd.log"
-        self.settings, self.held = f"{folder}/table.conf", f"{folder}/filter.conf"
-        for path, deadline_ms in ((self.settings, 3000), (self.held, 4000)):
+        self.settings, self.held, self.ruled = (f"{folder}/{name}.conf" for name in ("table", "filter", "ruled"))
+        rules = f"rules = {RULES}\n" if os.path.exists(RULES) else ""
+        for path, deadline_ms, more in ((self.settings, 3000, rules), (self.held, 4000, ""), (self.ruled, 4000, rules)):
             with open(path, "w", encoding="ascii") as out:
                 out.write(f"store = {self.store}\nnameservers = 127.0.0.1\nca_file = {ca_file}\nlog = stderr\nlog_level = info\n"
-                          f"mail_deadline_ms = {deadline_ms}\n")
+                          f"mail_deadline_ms = {deadline_ms}\n{more}")
         self.config = f"{folder}/smtpd.conf"
         with open(self.config, "w", encoding="ascii") as out:
-            out.write(config.format(settings=self.settings, held=self.held, libexec=LIBEXEC))
+            out.write(config.format(settings=self.settings, held=self.held, ruled=self.ruled, libexec=LIBEXEC))
         for path in ("/var/spool/smtpd", os.path.dirname(self.store)):
             os.makedirs(path)
         os.chmod("/var/spool/smtpd", 0o711)
@@ -141,12 +147,12 @@ class Smtpd:
                 raise RuntimeError(f"waited in vain for {what}:\n{self.log()}")
             time.sleep(0.05)
 
-    def submit(self, to, only_ask=False, port=None, client=None):
+    def submit(self, to, only_ask=False, port=None, client=None, sender="from@client.test"):
         """The reply to RCPT: its code; rcpt_s: the seconds it took. only_ask: no mail follows. Of the tests' own smtpd.conf port 2526 has the
         filter. client: a connection that is there already; it is closed."""
         with client or self.client(port) as client:
             client.ehlo()
-            client.mail("from@client.test")
+            client.mail(sender)
             began = time.monotonic()
             code, _ = client.rcpt(to)
             self.rcpt_s = time.monotonic() - began
