@@ -195,7 +195,8 @@ static void count_unmatched(const struct service *service, const struct mts_answ
                                       .type = MTS_POLICY_TYPE_STS,
                                       .policy = answer->policy,
                                       .mx = answer->hosts[0].name,
-                                      .err = MTS_ERR_MX_UNMATCHED};
+                                      .err = MTS_ERR_MX_UNMATCHED,
+                                      .reason = "the MX is not in the policy"};
   mts_session_record(service->m, &session);
 }
 

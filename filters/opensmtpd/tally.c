@@ -87,9 +87,10 @@ static void tell_log(const struct entry *entry) {
   bool waits = entry->err && entry->policy && entry->policy->mode == MTS_MODE_ENFORCE;
   enum mts_log_level level = waits ? MTS_LOG_WARNING : MTS_LOG_INFO;
   if (!mts_log_wants(entry->tally->log, level)) return;
+  bool tells_more = entry->reason[0] && entry->err != MTS_ERR_MX_UNMATCHED;
   mts_log_write(entry->tally->log, level, entry->domain, "session with %s [%s]: %s%s%s", entry->mx[0] ? entry->mx : entry->helo,
-                entry->address, entry->err ? mts_err_message(entry->err) : "TLS as wanted", entry->reason[0] ? ": " : "",
-                entry->reason);
+                entry->address, entry->err ? mts_err_message(entry->err) : "TLS as wanted", tells_more ? ": " : "",
+                tells_more ? entry->reason : "");
 }
 
 static void store(struct tally *tally, const struct mts_session *session) {
@@ -150,7 +151,10 @@ static void verified(void *arg, enum mts_err err, const char *detail) {
 static void judge(struct entry *entry) {
   const struct mts_policy *policy = entry->policy;
   bool knows_host = entry->mx[0] != 0;
-  if (policy && knows_host && entry->err == MTS_OK && !mts_policy_permits(policy, entry->mx)) entry->err = MTS_ERR_MX_UNMATCHED;
+  if (policy && knows_host && entry->err == MTS_OK && !mts_policy_permits(policy, entry->mx)) {
+    entry->err = MTS_ERR_MX_UNMATCHED;
+    memccpy(entry->reason, "the MX is not in the policy", 0, sizeof entry->reason - 1);
+  }
   bool unverified = policy && policy->mode == MTS_MODE_TESTING && entry->err == MTS_OK;
   bool unexplained = policy && entry->err == MTS_ERR_TLS_HANDSHAKE;
   if (knows_host && (unverified || unexplained) && !entry->tally->show)

@@ -88,9 +88,9 @@ def cover(folder, world):
 
 class Smtpd:
     """config: text of its smtpd.conf, where {settings}, {held} and {ruled} are files of settings: for the table, for the filter (with a longer
-    deadline), and for a filter with rules. The table has the same rules. port: one that it listens on."""
+    deadline), and for a filter with rules. The table has the same rules. port: one that it listens on. rules: their file."""
 
-    def __init__(self, folder, release, build, ca_file, config=CONFIG, port=2525):
+    def __init__(self, folder, release, build, ca_file, config=CONFIG, port=2525, rules=None):
         self.folder, self.release, self.port = folder, release, port
         shutil.copytree(f"{release}{LIBEXEC}", LIBEXEC, dirs_exist_ok=True)
         for program in PROGRAMS:
@@ -104,7 +104,7 @@ class Smtpd:
         os.chmod(self.smtpctl, 0o2755)
         self.store, self.log_path = f"{folder}/store/mtasts.db", f"{folder}/smtpd.log"
         self.settings, self.held, self.ruled = (f"{folder}/{name}.conf" for name in ("table", "filter", "ruled"))
-        rules = f"rules = {RULES}\n" if os.path.exists(RULES) else ""
+        rules = f"rules = {rules}\n" if rules else ""
         for path, deadline_ms, more in ((self.settings, 3000, rules), (self.held, 4000, ""), (self.ruled, 4000, rules)):
             with open(path, "w", encoding="ascii") as out:
                 out.write(f"store = {self.store}\nnameservers = 127.0.0.1\nca_file = {ca_file}\nlog = stderr\nlog_level = info\n"
