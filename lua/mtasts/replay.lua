@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: ISC
--- mtasts replay LOG: a recorded session of OpenSMTPD once more. filter-mtasts plays it, as it would serve smtpd; here its decisions are shown.
+-- mtasts replay LOG: a recorded session of OpenSMTPD once more. filter-mtasts plays it, as it would serve smtpd; here its decisions
+-- are shown.
 local core = require 'mtasts.core'
 local programs = require 'mtasts.programs'
 local text = require 'mtasts.text'
@@ -24,7 +25,9 @@ local function command_line(args)
   return table.concat(words, ' ')
 end
 
-local names <const> = { 'time', 'session', 'phase', 'value', 'decision', 'reply', 'hook', 'went_wrong', 'domain', 'action', 'ms', 'recorded' }
+local names <const> = {
+  'time', 'session', 'phase', 'value', 'decision', 'reply', 'hook', 'went_wrong', 'domain', 'action', 'ms', 'recorded',
+}
 local outgoing_names <const> = { 'outgoing', 'domain', 'type', 'result', 'mx', 'address', 'reason' }
 
 local function read(line)

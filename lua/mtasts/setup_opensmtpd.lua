@@ -106,7 +106,8 @@ local function find_commands(facts)
     add("policies are kept here; smtpd's programs run as " .. facts.user, make,
       ('chown -R %s:%s %s'):format(facts.user, facts.user, folder))
   elseif folder ~= '' then
-    add(('policies are kept here; %s must be able to write there'):format(facts.user), ('[ -d %s ] || %s'):format(programs.quoted(folder), make))
+    add(('policies are kept here; %s must be able to write there'):format(facts.user),
+      ('[ -d %s ] || %s'):format(programs.quoted(folder), make))
   end
   local settings = folder_of(facts.settings)
   add('the settings of both programs: may be empty, must be there', 'touch ' .. facts.settings, 'chmod 644 ' .. facts.settings)
