@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "relays.h"
 #include "resolve/context.h"
+#include "slow.h"
 
 #define LEAST_PROBE_MS 200 /* with less time left no further host is checked */
 
@@ -23,6 +24,9 @@ struct service {
   size_t checking;
   int64_t began_ms;
   char domain[MTS_NAME_SIZE]; /* normalised */
+  enum table_service question;
+  struct slow slow;
+  struct slow_answer slowly; /* how the same question was answered, when it took long a short while ago */
 };
 
 enum mts_err service_new(struct mts *m, const struct mts_clock *clock, uint32_t deadline_ms, service_fn done, void *arg,
@@ -55,21 +59,32 @@ void service_free(struct service **service) {
 
 static int64_t mono(const struct service *service) { return mts_clock_mono_ms(service->clock); }
 
-static void fail(struct service *service, enum mts_err err) { service->done(service->arg, TABLE_ERROR, mts_err_message(err)); }
+/* url: of a relay that was found. err: why it is an error. */
+static void finish(struct service *service, enum table_result result, enum mts_err err, const char *url) {
+  struct slow_answer answer = {.service = service->question, .result = result, .err = err};
+  memcpy(answer.domain, service->domain, sizeof answer.domain);
+  slow_note(&service->slow, &answer, service->began_ms, mono(service));
+  service->done(service->arg, result, result == TABLE_ERROR ? mts_err_message(err) : url);
+}
+
+static void fail(struct service *service, enum mts_err err) { finish(service, TABLE_ERROR, err, NULL); }
 
 static bool is_name_error(enum mts_err err) {
   return err == MTS_ERR_NAME_EMPTY || err == MTS_ERR_NAME_SYNTAX || err == MTS_ERR_NAME_LONG || err == MTS_ERR_NAME_LITERAL;
 }
 
 static void ask(struct service *service, const char *domain, enum mts_depth depth, mts_lookup_fn done) {
-  const struct mts_lookup_opts opts = {
-      .depth = depth, .freshness = MTS_USE_CACHED, .deadline_ms = service->deadline_ms, .stored_hosts = true};
+  /* What took long is not waited for again at once: perhaps it is known by now, else the answer is what it was. */
+  const struct mts_lookup_opts opts = {.depth = depth,
+                                       .freshness = service->slowly.until_ms ? MTS_CACHE_ONLY : MTS_USE_CACHED,
+                                       .deadline_ms = service->deadline_ms,
+                                       .stored_hosts = true};
   struct mts_lookup *lookup = NULL;
   enum mts_err err = mts_lookup_start(service->m, domain, &opts, done, service, &lookup);
   if (!err) {
     service->lookup = lookup; /* NULL when it is over already; then no further question was begun within */
   } else if (is_name_error(err) && depth == MTS_DEPTH_POLICY) {
-    service->done(service->arg, TABLE_NOT_FOUND, NULL); /* what is no domain has no policy: the next rule decides */
+    finish(service, TABLE_NOT_FOUND, MTS_OK, NULL); /* what is no domain has no policy: the next rule decides */
   } else {
     fail(service, err);
   }
@@ -113,15 +128,31 @@ static void policy_known(void *arg, enum mts_err err, struct mts_answer *answer)
   }
   enum mts_err why = MTS_OK;
   enum table_result result = judge(answer, &why);
+  if (service->slowly.until_ms && !answer->policy && answer->from != MTS_FROM_RULE) {
+    result = service->slowly.result;
+    why = service->slowly.err;
+  }
   mts_answer_free(&answer);
-  if (result == TABLE_ERROR)
-    fail(service, why);
-  else
-    service->done(service->arg, result, NULL);
+  finish(service, result, why, NULL);
+}
+
+/* A question begins. Errors: NAME_*. */
+static enum mts_err begin(struct service *service, enum table_service question, const char *domain) {
+  struct mts_destination destination;
+  service->began_ms = mono(service);
+  service->question = question;
+  service->domain[0] = 0;
+  service->slowly.until_ms = 0;
+  enum mts_err err = mts_destination_parse(mts_span_of(domain), &destination);
+  if (!err && destination.kind == MTS_DEST_LITERAL) err = MTS_ERR_NAME_LITERAL;
+  if (err) return err;
+  memcpy(service->domain, destination.domain, sizeof service->domain);
+  service->slowly = slow_find(&service->slow, service->domain, question, service->began_ms);
+  return MTS_OK;
 }
 
 void service_domain(struct service *service, const char *domain) {
-  service->began_ms = mono(service);
+  begin(service, TABLE_SERVICE_DOMAIN, domain); /* what is no domain is found out again, and said, by the lookup */
   ask(service, domain, MTS_DEPTH_POLICY, policy_known);
 }
 
@@ -131,7 +162,7 @@ static void answer_relay(struct service *service, struct relay *relay) {
   char url[MTS_NAME_SIZE + 16];
   mts_text_format(url, sizeof url, "smtp+tls://%s", relay->host[relay->current]);
   relay_answered(relay, mono(service));
-  service->done(service->arg, TABLE_FOUND, url);
+  finish(service, TABLE_FOUND, MTS_OK, url);
 }
 
 static void check_next(struct service *service);
@@ -222,6 +253,7 @@ static void hosts_known(void *arg, enum mts_err err, struct mts_answer *answer) 
           : answer->host_count && answer->hosts[0].err ? answer->hosts[0].err
                                                        : MTS_ERR_MX_UNMATCHED;
   }
+  if (why && service->slowly.until_ms) why = service->slowly.err;
   if (why == MTS_ERR_MX_UNMATCHED && answer->host_count) count_unmatched(service, answer);
   struct relay *relay = why ? NULL : relays_put(service->relays, service->domain, hosts, count, mono(service));
   mts_answer_free(&answer);
@@ -232,15 +264,11 @@ static void hosts_known(void *arg, enum mts_err err, struct mts_answer *answer) 
 }
 
 void service_relayhost(struct service *service, const char *domain) {
-  struct mts_destination destination;
-  service->began_ms = mono(service);
-  enum mts_err err = mts_destination_parse(mts_span_of(domain), &destination);
-  if (!err && destination.kind == MTS_DEST_LITERAL) err = MTS_ERR_NAME_LITERAL;
+  enum mts_err err = begin(service, TABLE_SERVICE_RELAYHOST, domain);
   if (err) {
     fail(service, err);
     return;
   }
-  memcpy(service->domain, destination.domain, sizeof service->domain);
   struct relay *relay = relays_find(service->relays, service->domain, service->began_ms);
   if (relay)
     use_relay(service, relay);

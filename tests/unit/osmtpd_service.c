@@ -189,6 +189,35 @@ static void a_host_that_hangs_does_not_hide_the_next(void **s) {
   close_asked(&asked);
 }
 
+/* smtpd answers nobody while it waits for the table, and asks for each message in its queue. */
+static void what_took_long_is_not_waited_for_again_at_once(void **s) {
+  (void)s;
+  struct asked asked;
+  open_asked(&asked, (const char *[]){"on_dns_failure", "defer", NULL});
+  tell_a_test(&asked.told);
+  assert_int_equal(domain(&asked, "a.test"), TABLE_FOUND);
+  assert_int_equal(mts_fake_dns(asked.told.fake, "a.test", MTS_RR_MX, MTS_ERR_DNS_TIMEOUT, NULL, 0, 0, MTS_DNSSEC_UNKNOWN, 60000),
+                   MTS_OK);
+  assert_int_equal(
+      mts_fake_dns(asked.told.fake, "_mta-sts.b.test", MTS_RR_TXT, MTS_ERR_DNS_TIMEOUT, NULL, 0, 0, MTS_DNSSEC_UNKNOWN, 60000),
+      MTS_OK);
+  for (int again = 0; again < 3; again++) {
+    int64_t began = mts_clock_mono_ms(&asked.told.m->clock);
+    assert_int_equal(relayhost(&asked, "a.test"), TABLE_ERROR);
+    assert_int_equal(domain(&asked, "b.test"), TABLE_ERROR);
+    int64_t took = mts_clock_mono_ms(&asked.told.m->clock) - began;
+    if (again)
+      assert_in_range(took, 0, 10);
+    else
+      assert_true(took > 1000);
+  }
+  assert_int_equal(domain(&asked, "a.test"), TABLE_FOUND); /* what is known is said */
+  pass_s(&asked.told, 11);
+  tell_records(&asked.told, "a.test", MTS_RR_MX, MTS_DNSSEC_INSECURE, (const char *[]){"10 mx1.a.test", NULL});
+  assert_int_equal(relayhost(&asked, "a.test"), TABLE_FOUND);
+  close_asked(&asked);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_domain_is_found_when_an_enforce_policy_applies),
@@ -200,6 +229,7 @@ int main(void) {
       cmocka_unit_test(relayhost_is_an_error_when_no_host_is_permitted_or_dns_fails),
       cmocka_unit_test(asked_again_later_relayhost_moves_past_a_host_that_fails_and_back),
       cmocka_unit_test(a_host_that_hangs_does_not_hide_the_next),
+      cmocka_unit_test(what_took_long_is_not_waited_for_again_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
