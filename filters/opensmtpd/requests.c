@@ -88,8 +88,12 @@ static uint32_t left_ms(const struct request *request) {
 /* When the answer is known at once, the request is gone when this returns. false: it will not come to an answer. */
 static bool look_up(struct request *request, enum mts_depth depth, mts_lookup_fn found) {
   struct mts_lookup *lookup = NULL;
-  const struct mts_lookup_opts opts = {
-      .depth = depth, .freshness = MTS_USE_CACHED, .deadline_ms = left_ms(request), .stored_hosts = true, .no_trace = true};
+  const struct mts_lookup_opts opts = {.depth = depth,
+                                       .freshness = MTS_USE_CACHED,
+                                       .deadline_ms = left_ms(request),
+                                       .no_rules = depth == MTS_DEPTH_HOSTS, /* they were asked about the policy */
+                                       .no_trace = true,
+                                       .stored_hosts = true};
   struct mts *m = rules_context(request->requests->config.rules);
   if (mts_lookup_start(m, request->recipient, &opts, found, request, &lookup)) return false;
   if (lookup) request->lookup = lookup;
