@@ -203,7 +203,7 @@ static void many_at_once_with_few_file_descriptors(void **state) {
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
     memset(&sum, 0, sizeof sum);
     for (int i = 0; i < 100; i++)
-      assert_int_equal(net->ops->dns(net, "txt.nsec.test", MTS_RR_TXT, 10000, add_up, NULL, &job), MTS_OK);
+      assert_int_equal(net->ops->dns(net, "txt.nsec.test", MTS_RR_TXT, 40000, add_up, NULL, &job), MTS_OK);
     while (net->ops->turn(net, 1000)) continue;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_int_equal(sum.calls, 100);
