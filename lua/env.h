@@ -109,6 +109,7 @@ void op_done(struct op *op);
 void op_end(struct op *op);         /* cancels if it is under way */
 void task_ready(struct task *task); /* puts it in line */
 void task_unready(struct task *task);
+void waitable_done(struct waitable *w); /* who waits for it is put in line */
 
 /* wait.c */
 void op_new(lua_State *L, struct env *env, enum op_kind kind, const char *subject, struct op **op);

@@ -28,6 +28,14 @@ void task_unready(struct task *task) {
   if (env->last == task) env->last = before;
 }
 
+void waitable_done(struct waitable *w) {
+  struct task *task = w->waiter;
+  w->waiter = NULL;
+  if (!task) return;
+  task->waits_for = NULL; /* w may be gone before the task runs */
+  task_ready(task);
+}
+
 void op_end(struct op *op) {
   if (op->linked) {
     if (op->previous)
@@ -48,6 +56,5 @@ void op_done(struct op *op) {
   op->probe = NULL;
   op_end(op);
   op->wait.done = true;
-  if (op->wait.waiter) task_ready(op->wait.waiter);
-  op->wait.waiter = NULL;
+  waitable_done(&op->wait);
 }

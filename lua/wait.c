@@ -14,8 +14,7 @@ static int op_gc(lua_State *L) {
   op_end(op);
   mts_answer_free(&op->answer);
   /* Its coroutine was closed by somebody else: who waits for the coroutine is told. */
-  if (op->wait.waiter) task_ready(op->wait.waiter);
-  op->wait.waiter = NULL;
+  waitable_done(&op->wait);
   return 0;
 }
 
@@ -89,8 +88,7 @@ static struct task *task_of(lua_State *L) {
 static void task_end(lua_State *L, struct task *task, bool ok) {
   task->ok = ok;
   task->wait.done = true;
-  if (task->wait.waiter) task_ready(task->wait.waiter);
-  task->wait.waiter = NULL;
+  waitable_done(&task->wait);
   struct env *env = task->env;
   if (task->serves_again && ok && env->spare_count < SPARE_MOST) {
     if (task->ended) task->ended(task);
@@ -110,25 +108,36 @@ static void task_end(lua_State *L, struct task *task, bool ok) {
   lua_pop(L, 2);
 }
 
+/* What it left to be closed runs now. */
+static void close_on_its_budget(struct task *task) {
+  struct task *outer = task->env->current;
+  task->env->current = task;
+  lua_resetthread(task->co);
+  task->env->current = outer;
+}
+
 void task_kill(lua_State *L, struct task *task, const char *why) {
   if (task->wait.done) return;
   task_unready(task);
   if (task->waits_for) task->waits_for->waiter = NULL;
   task->waits_for = NULL;
-  struct task *outer = task->env->current; /* what it left to be closed runs on its budget */
-  task->env->current = task;
-  lua_resetthread(task->co);
-  task->env->current = outer;
+  close_on_its_budget(task);
   lua_settop(task->co, 0);
   lua_pushstring(task->co, why);
   task_end(L, task, false);
 }
 
+/* Code in Lua can keep a coroutine of ours (coroutine.running), and later close or resume it. */
+static bool is_as_left(const struct task *task) {
+  int status = lua_status(task->co);
+  return task->started ? status == LUA_YIELD : status == LUA_OK && lua_gettop(task->co) > 0;
+}
+
 static void task_run(lua_State *L, struct task *task) {
   if (task->wait.done) return;
   lua_State *co = task->co;
-  if (task->started && lua_status(co) != LUA_YIELD) {
-    task_kill(L, task, "the coroutine was closed while it waited");
+  if (!is_as_left(task)) {
+    task_kill(L, task, "the coroutine was closed or resumed by somebody else");
     return;
   }
   int count = task->started ? 0 : lua_gettop(co) - 1;
@@ -147,8 +156,12 @@ static void task_run(lua_State *L, struct task *task) {
     const char *message = lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1) : NULL;
     if (message) {
       luaL_traceback(L, co, message, 0);
-      lua_resetthread(co);
-      lua_settop(co, 0);
+      /* Who was stopped has no hooks any more, and what it left to be closed could run for ever. */
+      if (!task->stopped) {
+        close_on_its_budget(task);
+        lua_settop(co, 0);
+      }
+      if (!lua_checkstack(co, 1)) luaL_error(L, "out of memory");
       lua_xmove(L, co, 1);
     }
     task_end(L, task, false);
@@ -224,11 +237,11 @@ static int await_k(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct task *task = (struct task *)context; /* the waitable is its first member */
   if (!task->wait.done) return wait_for(L, task->env, &task->wait, await_k);
-  int count = lua_gettop(task->co);
+  int all = lua_gettop(task->co), count = task->ok ? all : 1; /* of one that failed only what stands on top is a result */
   luaL_checkstack(L, count + 2, "too many results");
   if (!lua_checkstack(task->co, count)) return luaL_error(L, "out of memory");
   lua_pushboolean(L, task->ok);
-  for (int i = 1; i <= count; i++) lua_pushvalue(task->co, i);
+  for (int i = all - count + 1; i <= all; i++) lua_pushvalue(task->co, i);
   lua_xmove(task->co, L, count);
   return count + 1;
 }

@@ -116,6 +116,10 @@ static void read_on(struct filter *filter, bool wait) {
     mts_log_seldom(filter->log, MTS_LOG_ERROR, "memory", NULL, "out of memory; trying again");
     return;
   }
+  if (room == 0) { /* complete lines fill it; to read nothing would look like the end */
+    take_lines(filter);
+    return;
+  }
   ssize_t n = filter->socket ? recv(filter->in, to, room, wait ? 0 : MSG_DONTWAIT) : read(filter->in, to, room);
   if (n > 0) {
     input_got(&filter->input, (size_t)n);

@@ -7,9 +7,9 @@
 
 #include "base/name.h"
 
-const enum filter_event outgoing_events[] = {FILTER_EVENT_LINK_CONNECT,    FILTER_EVENT_LINK_GREETING, FILTER_EVENT_LINK_TLS,
-                                             FILTER_EVENT_LINK_DISCONNECT, FILTER_EVENT_TX_BEGIN,      FILTER_EVENT_TX_RCPT,
-                                             FILTER_EVENT_PROTOCOL_SERVER, FILTER_EVENT_UNKNOWN};
+const enum filter_event outgoing_events[] = {
+    FILTER_EVENT_LINK_CONNECT, FILTER_EVENT_LINK_GREETING, FILTER_EVENT_LINK_IDENTIFY,   FILTER_EVENT_LINK_TLS, FILTER_EVENT_LINK_DISCONNECT,
+    FILTER_EVENT_TX_BEGIN,     FILTER_EVENT_TX_RCPT,       FILTER_EVENT_PROTOCOL_SERVER, FILTER_EVENT_UNKNOWN};
 
 #define ENDPOINT_SIZE 64 /* "[IPv6]:port" */
 #define REASON_SIZE 160
@@ -19,6 +19,7 @@ struct outgoing_session {
   char address[MTS_ADDRESS_SIZE], source[MTS_ADDRESS_SIZE];
   char helo[MTS_NAME_SIZE];
   char refusal[REASON_SIZE]; /* what the host said to STARTTLS; empty: it did not refuse */
+  bool lmtp; /* RFC 2033: a store of mail, not a mail host of a domain; TLS is nobody's business there */
   bool greeted;
   bool offered;  /* STARTTLS stood in its reply to EHLO */
   bool listed;   /* that reply has ended */
@@ -97,6 +98,7 @@ static void heard(struct outgoing_session *session, struct mts_span line) {
 /* ---- what is told ---- */
 
 static void tell(const struct outgoing *outgoing, const struct outgoing_session *session, const char *domain, enum mts_err err) {
+  if (session->lmtp) return;
   const struct outgoing_outcome outcome = {.domain = domain,
                                            .address = session->address,
                                            .source = session->source,
@@ -156,6 +158,9 @@ void outgoing_report(struct outgoing *outgoing, const struct filter_line *report
     case FILTER_EVENT_LINK_GREETING:
       mts_text_clean(session->helo, sizeof session->helo, report->rest);
       break;
+    case FILTER_EVENT_LINK_IDENTIFY:
+      session->lmtp = mts_span_begins(report->rest, "LHLO|");
+      break;
     case FILTER_EVENT_LINK_TLS:
       session->tls = true;
       break;
@@ -174,7 +179,6 @@ void outgoing_report(struct outgoing *outgoing, const struct filter_line *report
       release(session);
       break;
     case FILTER_EVENT_UNKNOWN:
-    case FILTER_EVENT_LINK_IDENTIFY:
     case FILTER_EVENT_LINK_AUTH:
     case FILTER_EVENT_TIMEOUT:
     case FILTER_EVENT_TX_RESET:

@@ -23,6 +23,8 @@ static const char *const names[] = {
 
 static struct session *session_of(lua_State *L) {
   const struct object *object = luaL_checkudata(L, 1, OBJECT_NAME);
+  /* Only finalizers come here with an object that was collected before them. */
+  if (!object->session) luaL_error(L, "the session is over, and its object was collected");
   return object->session;
 }
 

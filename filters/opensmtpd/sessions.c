@@ -136,7 +136,12 @@ static struct mts_span name_in(const struct filter_line *report) {
 
 void sessions_report(struct sessions *sessions, const struct filter_line *report) {
   struct session *session = sessions_find(sessions, report->session);
-  if (!session && report->event == FILTER_EVENT_LINK_CONNECT)
+  bool connects = report->event == FILTER_EVENT_LINK_CONNECT;
+  if (session && connects) { /* nothing of one whose end was missed, a user least of all, is true of the next */
+    end(sessions, session);
+    session = NULL;
+  }
+  if (connects)
     session = (struct session *)by_id_add(&sessions->table, report->session, sizeof *session);
   if (!session) return;
   switch (report->event) {

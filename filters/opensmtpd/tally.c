@@ -22,7 +22,7 @@ struct tally {
   struct entry *first; /* that wait for a lookup; ring without a head */
   size_t lookups;
   int64_t paused_until_ms;
-  uint64_t lost; /* while paused */
+  uint64_t lost; /* while paused, or while the store was in trouble */
 };
 
 /* One session for one domain, on its way to the store. */
@@ -98,12 +98,12 @@ static void store(struct tally *tally, const struct mts_session *session) {
     tally->lost++;
     return;
   }
-  if (tally->lost)
-    mts_log_write(tally->log, MTS_LOG_WARNING, NULL, "%llu sessions were not counted", (unsigned long long)tally->lost);
-  tally->lost = 0;
   enum mts_err err = mts_session_record(tally->m, session); /* says itself what is wrong with the store */
-  if (err == MTS_ERR_OK || err == MTS_ERR_STORE_NONE) return;
-  tally->lost = 1;
+  if (!err && tally->lost)
+    mts_log_write(tally->log, MTS_LOG_WARNING, NULL, "%llu sessions were not counted", (unsigned long long)tally->lost);
+  if (!err) tally->lost = 0;
+  if (!err || err == MTS_ERR_STORE_NONE) return;
+  tally->lost++;
   if (err == MTS_ERR_STORE_BUSY) tally->paused_until_ms = mono() + BUSY_PAUSE_MS;
 }
 

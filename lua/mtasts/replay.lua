@@ -42,6 +42,7 @@ local function read(line)
     return fields, true
   end
   for _, name in ipairs { 'time', 'hook', 'ms' } do fields[name] = tonumber(fields[name]) or 0 end
+  if not (fields.time >= 0 and fields.time < 1 << 40) then fields.time = 0 end -- the log may be anybody's
   if fields.phase == 'connect' and fields.value then fields.client, fields.value = fields.value:match '^([^|]*)|(.*)$' end
   local said = fields.decision .. (fields.reply and '|' .. fields.reply or '')
   fields.changed = fields.recorded ~= nil and fields.recorded ~= said

@@ -68,6 +68,12 @@ class Replay(tools.Case):
         self.assertRegex(result.out, r"\n    strict\.test: require, after \d+ ms\n")
         self.assertTrue(all(len(line) <= 80 for line in result.lines), result.out)
 
+    def test_a_time_that_is_none_ends_nothing(self):
+        for time in ("9223372036854775807", "1e999", "-1e999", "0x7fffffffffffffff", "-99999999999999999", "nan", "x", ""):
+            log = line("ehlo", "client.test").replace("1576146000.006099", time)
+            for words in ((), ("--json",)):
+                self.assertIn("proceed", self.example(*words, log=log).out, f"{time} {words}")
+
     def test_changed_shows_only_what_is_other_than_recorded(self):
         self.assertEqual([entry["value"] for entry in self.example("--json", "--changed").json], ["joe@loose.test"])
 

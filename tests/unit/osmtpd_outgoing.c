@@ -162,6 +162,32 @@ static void an_end_that_has_nothing_to_do_with_tls_is_not_told(void **s) {
   }
 }
 
+/* OpenSMTPD: relay host "lmtp://…". */
+static void a_delivery_over_lmtp_is_no_session_with_a_mail_host(void **s) {
+  (void)s;
+  const char *const mail[] = {GREETING, "link-identify LHLO|client.test", NO_OFFER, FINE, MAIL, RCPT, NULL},
+                    *const without[] = {GREETING, "link-identify LHLO|client.test", NO_OFFER, NULL};
+  struct seen seen = play(mail);
+  assert_int_equal(seen.count, 0);
+  seen = play(without);
+  assert_int_equal(seen.count, 0);
+  const char *const smtp[] = {GREETING, "link-identify EHLO|client.test", NO_OFFER, FINE, MAIL, RCPT, NULL};
+  seen = play(smtp);
+  one(&seen, "a.test", MTS_ERR_STARTTLS_MISSING);
+}
+
+/* TLS failed under "relay" without "tls": smtpd connects again under the same id, and asks for no TLS. */
+static void a_session_that_connects_again_in_clear_is_a_failed_handshake(void **s) {
+  (void)s;
+  const char *const again = "link-connect 198.51.100.12|pass|[2001:db8::9]:58650|198.51.100.12:25";
+  const char *const mail[] = {GREETING, OFFER, GO, again, GREETING, OFFER, FINE, MAIL, RCPT, NULL},
+                    *const busy[] = {GREETING, OFFER, GO, again, "protocol-server 421 4.3.2 busy", NULL};
+  struct seen seen = play(mail);
+  one(&seen, "a.test", MTS_ERR_TLS_HANDSHAKE);
+  seen = play(busy);
+  one(&seen, NULL, MTS_ERR_TLS_HANDSHAKE);
+}
+
 static void sessions_that_never_connected_or_are_too_many_cost_nothing(void **s) {
   (void)s;
   struct seen seen = {0};
@@ -209,6 +235,8 @@ int main(void) {
       cmocka_unit_test(since_7_0_a_certificate_that_fails_ends_the_session_without_link_tls),
       cmocka_unit_test(before_7_0_it_ends_the_session_right_after_link_tls),
       cmocka_unit_test(an_end_that_has_nothing_to_do_with_tls_is_not_told),
+      cmocka_unit_test(a_delivery_over_lmtp_is_no_session_with_a_mail_host),
+      cmocka_unit_test(a_session_that_connects_again_in_clear_is_a_failed_handshake),
       cmocka_unit_test(sessions_that_never_connected_or_are_too_many_cost_nothing),
       cmocka_unit_test(a_session_has_a_most_of_domains),
   };

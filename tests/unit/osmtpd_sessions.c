@@ -109,6 +109,22 @@ static void what_smtpd_tells_of_a_session_that_is_over_makes_no_new_one(void **s
   sessions_free(&sessions);
 }
 
+static void an_id_that_connects_again_is_a_new_session(void **s) {
+  (void)s;
+  struct sessions *sessions = opened();
+  report(sessions, "link-auth", "pass|joe");
+  report(sessions, "tx-mail", "1|ok|joe@a.test");
+  report(sessions, "tx-rcpt", "1|ok|ann@a.test");
+  report(sessions, "link-connect", "other.test|pass|192.0.2.8:4711|192.0.2.1:25");
+  field(sessions, SESSION_ADDRESS, "192.0.2.8");
+  field(sessions, SESSION_USER, NULL);
+  field(sessions, SESSION_SENDER, NULL);
+  assert_int_equal(session(sessions)->recipient_count, 0);
+  report(sessions, "link-disconnect", NULL);
+  assert_null(session(sessions));
+  sessions_free(&sessions);
+}
+
 static void memory_is_bounded(void **s) {
   (void)s;
   struct sessions *sessions = opened();
@@ -138,6 +154,7 @@ int main(void) {
       cmocka_unit_test(only_who_passed_is_a_user_in_the_order_of_each_version),
       cmocka_unit_test(a_transaction_has_a_sender_and_the_recipients_that_were_accepted),
       cmocka_unit_test(what_smtpd_tells_of_a_session_that_is_over_makes_no_new_one),
+      cmocka_unit_test(an_id_that_connects_again_is_a_new_session),
       cmocka_unit_test(memory_is_bounded),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
