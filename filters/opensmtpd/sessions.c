@@ -141,8 +141,7 @@ void sessions_report(struct sessions *sessions, const struct filter_line *report
     end(sessions, session);
     session = NULL;
   }
-  if (connects)
-    session = (struct session *)by_id_add(&sessions->table, report->session, sizeof *session);
+  if (connects) session = (struct session *)by_id_add(&sessions->table, report->session, sizeof *session);
   if (!session) return;
   switch (report->event) {
     case FILTER_EVENT_LINK_CONNECT:
