@@ -7,9 +7,9 @@
 
 #include "base/name.h"
 
-const enum filter_event outgoing_events[] = {
-    FILTER_EVENT_LINK_CONNECT, FILTER_EVENT_LINK_GREETING, FILTER_EVENT_LINK_IDENTIFY,   FILTER_EVENT_LINK_TLS, FILTER_EVENT_LINK_DISCONNECT,
-    FILTER_EVENT_TX_BEGIN,     FILTER_EVENT_TX_RCPT,       FILTER_EVENT_PROTOCOL_SERVER, FILTER_EVENT_UNKNOWN};
+const enum filter_event outgoing_events[] = {FILTER_EVENT_LINK_CONNECT, FILTER_EVENT_LINK_GREETING,   FILTER_EVENT_LINK_IDENTIFY,
+                                             FILTER_EVENT_LINK_TLS,     FILTER_EVENT_LINK_DISCONNECT, FILTER_EVENT_TX_BEGIN,
+                                             FILTER_EVENT_TX_RCPT,      FILTER_EVENT_PROTOCOL_SERVER, FILTER_EVENT_UNKNOWN};
 
 #define ENDPOINT_SIZE 64 /* "[IPv6]:port" */
 #define REASON_SIZE 160
@@ -19,7 +19,7 @@ struct outgoing_session {
   char address[MTS_ADDRESS_SIZE], source[MTS_ADDRESS_SIZE];
   char helo[MTS_NAME_SIZE];
   char refusal[REASON_SIZE]; /* what the host said to STARTTLS; empty: it did not refuse */
-  bool lmtp; /* RFC 2033: a store of mail, not a mail host of a domain; TLS is nobody's business there */
+  bool lmtp;                 /* RFC 2033: a store of mail, not a mail host of a domain; TLS is nobody's business there */
   bool greeted;
   bool offered;  /* STARTTLS stood in its reply to EHLO */
   bool listed;   /* that reply has ended */

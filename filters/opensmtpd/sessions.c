@@ -123,15 +123,19 @@ static void envelope(struct session *session, const struct filter_line *report) 
     add_recipient(session, address);
 }
 
-/* identify: method|name; auth: name|result, since 0.7 result|name. */
+#define RESULT_FIRST 7 /* 0.7: auth has the result before the name */
+
+/* identify: method|name; auth: name|result, since 0.7 result|name. The client chooses the name, and it may look like a result. */
 static struct mts_span name_in(const struct filter_line *report) {
-  struct mts_span rest = report->rest, first = {0}, second = {0};
-  filter_field(&rest, &first);
-  second = rest;
-  if (report->event == FILTER_EVENT_LINK_IDENTIFY) return second;
-  bool result_first = mts_span_equals(first, "pass") || mts_span_equals(first, "fail") || mts_span_equals(first, "error");
-  if (result_first) return mts_span_equals(first, "pass") ? second : mts_span(NULL, 0);
-  return mts_span_equals(second, "pass") ? first : mts_span(NULL, 0);
+  struct mts_span rest = report->rest, first = {0};
+  if (report->event == FILTER_EVENT_LINK_IDENTIFY || report->version >= RESULT_FIRST) {
+    filter_field(&rest, &first);
+    bool is_name = report->event == FILTER_EVENT_LINK_IDENTIFY || mts_span_equals(first, "pass");
+    return is_name ? rest : mts_span(NULL, 0);
+  }
+  const char *bar = rest.n ? memrchr(rest.p, '|', rest.n) : NULL;
+  bool passed = bar && mts_span_equals(mts_span(bar + 1, rest.n - (size_t)(bar - rest.p) - 1), "pass");
+  return passed ? mts_span(rest.p, (size_t)(bar - rest.p)) : mts_span(NULL, 0);
 }
 
 void sessions_report(struct sessions *sessions, const struct filter_line *report) {
@@ -141,8 +145,7 @@ void sessions_report(struct sessions *sessions, const struct filter_line *report
     end(sessions, session);
     session = NULL;
   }
-  if (connects)
-    session = (struct session *)by_id_add(&sessions->table, report->session, sizeof *session);
+  if (connects) session = (struct session *)by_id_add(&sessions->table, report->session, sizeof *session);
   if (!session) return;
   switch (report->event) {
     case FILTER_EVENT_LINK_CONNECT:

@@ -245,6 +245,8 @@ static bool suspect(void *arg, const char *domain, const char *host, int64_t lea
   (void)host;
   (void)learned_at;
   struct suspects *suspects = arg;
+  /* One domain, however many names it has for that address, leaves room for others. Its hosts come one after the other. */
+  if (suspects->count && strcmp(suspects->domain[suspects->count - 1], domain) == 0) return true;
   memccpy(suspects->domain[suspects->count++], domain, 0, MTS_NAME_SIZE);
   return suspects->count < SUSPECTS_MAX;
 }

@@ -75,6 +75,23 @@ static void only_who_passed_is_a_user_in_the_order_of_each_version(void **s) {
   sessions_free(&sessions);
 }
 
+static void a_name_that_looks_like_a_result_is_none(void **s) {
+  (void)s;
+  struct sessions *sessions = opened();
+  static const char *const failed[][2] = {{"0.6", "pass|fail"}, {"0.6", "pass|error"}, {"0.6", "x|pass|fail"},
+                                          {"0.6", "pass"},      {"0.7", "fail|pass"},  {"0.7", "error|pass"},
+                                          {"0.7", "joe|pass"},  {"0.7", ""},           {"0.7", "fail|a|pass"}};
+  for (size_t i = 0; i < COUNT(failed); i++) {
+    report_as(sessions, failed[i][0], "link-auth", failed[i][1]);
+    field(sessions, SESSION_USER, NULL);
+  }
+  report_as(sessions, "0.6", "link-auth", "pass|pass");
+  field(sessions, SESSION_USER, "pass");
+  report_as(sessions, "0.6", "link-auth", "a|b|pass");
+  field(sessions, SESSION_USER, "a|b");
+  sessions_free(&sessions);
+}
+
 static void a_transaction_has_a_sender_and_the_recipients_that_were_accepted(void **s) {
   (void)s;
   struct sessions *sessions = opened();
@@ -152,6 +169,7 @@ int main(void) {
       cmocka_unit_test(a_connection_has_names_and_addresses),
       cmocka_unit_test(tls_makes_what_was_said_before_forgotten),
       cmocka_unit_test(only_who_passed_is_a_user_in_the_order_of_each_version),
+      cmocka_unit_test(a_name_that_looks_like_a_result_is_none),
       cmocka_unit_test(a_transaction_has_a_sender_and_the_recipients_that_were_accepted),
       cmocka_unit_test(what_smtpd_tells_of_a_session_that_is_over_makes_no_new_one),
       cmocka_unit_test(an_id_that_connects_again_is_a_new_session),

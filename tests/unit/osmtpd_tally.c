@@ -6,6 +6,7 @@
 
 #include "resolve/cache.h"
 #include "store_folder.h"
+#include "tools.h"
 
 struct counted {
   struct told told;
@@ -108,6 +109,27 @@ static void a_failure_that_named_no_domain_is_that_of_the_one_asked_for_last(voi
   end(&counted);
 }
 
+static void a_domain_with_many_names_for_an_address_hides_no_other(void **s) {
+  (void)s;
+  struct counted counted;
+  const char *const addresses[] = {"192.0.2.1"};
+  struct mts_host hosts[100] = {{0}};
+  char names[COUNT(hosts)][32];
+  open_with(&counted, NULL);
+  learn(&counted);
+  for (size_t i = 0; i < COUNT(hosts); i++) {
+    snprintf(names[i], sizeof names[i], "mx%zu.other.test", i);
+    hosts[i] = (struct mts_host){.name = names[i], .addresses = (const char **)(uintptr_t)addresses, .address_count = 1};
+  }
+  int64_t now = mts_now(counted.told.m) + 10; /* learned after the other */
+  const struct mts_store_hosts many = {.learned_at = now, .expires_at = now + 600, .count = COUNT(hosts), .list = hosts};
+  assert_int_equal(mts_store_hosts_put(cache_store(counted.told.m), "other.test", &many), MTS_OK);
+  session(&counted, NULL, MTS_ERR_STARTTLS_MISSING);
+  read_store(&counted);
+  assert_string_equal(counted.domain, "a.test");
+  end(&counted);
+}
+
 static void under_testing_a_success_counts_when_a_probe_has_seen_the_certificate(void **s) {
   (void)s;
   struct counted counted;
@@ -172,6 +194,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       WITH_FOLDER(a_store_in_trouble_costs_no_line_for_each_session),
       WITH_FOLDER(a_failure_that_named_no_domain_is_that_of_the_one_asked_for_last),
+      WITH_FOLDER(a_domain_with_many_names_for_an_address_hides_no_other),
       WITH_FOLDER(under_testing_a_success_counts_when_a_probe_has_seen_the_certificate),
       WITH_FOLDER(under_testing_a_certificate_that_fails_is_a_failure),
       WITH_FOLDER(what_waits_at_the_end_is_counted_where_the_result_is_known),

@@ -40,7 +40,8 @@ const char *__lsan_default_suppressions(void) { return "leak:session_apart\n"; }
 static const char rules_text[] =
     "local mtasts, osmtpd = require 'mtasts', require 'mtasts.osmtpd'\n"
     "mtasts.fake {\n"
-    "  dns = { ['_mta-sts.a.test TXT'] = { 'v=STSv1; id=1;' }, ['a.test MX'] = { '10 mx1.a.test' }, ['mx1.a.test A'] = { '192.0.2.1' } },\n"
+    "  dns = { ['_mta-sts.a.test TXT'] = { 'v=STSv1; id=1;' }, ['a.test MX'] = { '10 mx1.a.test' }, ['mx1.a.test A'] = { "
+    "'192.0.2.1' } },\n"
     "  https = { ['mta-sts.a.test'] = 'version: STSv1\\nmode: enforce\\nmx: mx1.a.test\\nmax_age: 604800\\n' },\n"
     "}\n"
     "local kept = {}\n"
@@ -123,7 +124,8 @@ static int play(const struct mts_settings *settings, long fail_at, long count) {
     if (seen.answers[i] > 1) fail_msg("allocation %ld: request %d has %d answers", fail_at, i, seen.answers[i]);
     missing += seen.answers[i] == 0;
   }
-  if (event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED) < missing) fail_msg("allocation %ld: nobody wakes a request", fail_at);
+  if (event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED) < missing)
+    fail_msg("allocation %ld: nobody wakes a request", fail_at);
   for (int i = 1; i <= 2; i++) {
     snprintf(after, sizeof after, AFTER, REQUESTS + i);
     line(engine, after);
