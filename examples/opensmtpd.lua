@@ -15,8 +15,9 @@ local confidential = {
 osmtpd.on('rcpt-to', function(session, recipient)
   if not confidential[session.sender] then return end
   local answer, err = mtasts.lookup(recipient, { depth = 'policy' })
-  if not answer then
-    return osmtpd.reject(451, '4.7.10', 'cannot tell whether TLS is certain: ' .. err.message)
+  local unsure = answer and answer.refresh_error -- bad weather: DNS or the policy host
+  if not answer or answer.mode ~= 'enforce' and unsure and unsure.temporary then
+    return osmtpd.reject(451, '4.7.10', 'cannot tell whether TLS is certain: ' .. (err or unsure).message)
   elseif answer.mode ~= 'enforce' then
     return osmtpd.reject(550, '5.7.10', answer.domain .. ' does not promise TLS, and this mail needs it')
   end

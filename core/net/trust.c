@@ -55,12 +55,20 @@ static bool load_configured(struct world *world, X509_STORE *store) {
   return true;
 }
 
+/* OpenSSL is content with default places that are empty. */
+static bool has_default_certificates(void) {
+  return getenv(X509_get_default_cert_file_env()) || getenv(X509_get_default_cert_dir_env()) ||
+         access(X509_get_default_cert_file(), R_OK) == 0 || has_hashed_certificates(X509_get_default_cert_dir());
+}
+
 static bool load_system(struct world *world, X509_STORE *store) {
   bool loaded = has_hashed_certificates(system_path) ? X509_STORE_load_path(store, system_path) == 1
-                                                     : X509_STORE_set_default_paths(store) == 1;
+                                                     : has_default_certificates() && X509_STORE_set_default_paths(store) == 1;
   if (!loaded) {
     mts_log_seldom(world->config.log, MTS_LOG_ERROR, "ca", NULL,
-                   "no trusted certificates found; install ca-certificates or set ca_file or ca_path");
+                   "no trusted certificates found in %s: no policy can be fetched, and new domains go unprotected; install "
+                   "ca-certificates or set ca_file or ca_path",
+                   system_path);
   }
   return loaded;
 }

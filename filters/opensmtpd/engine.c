@@ -21,6 +21,7 @@ struct engine {
   struct outgoing *outgoing; /* NULL: sessions with mail hosts are nobody's business */
   struct tally *tally;
   struct mts_buf out;
+  bool records;
   bool hears_outgoing; /* smtpd has the filter on what sends mail, too */
   bool introduced;
 };
@@ -42,13 +43,14 @@ static void answer(void *arg, const struct filter_line *request, enum filter_dec
 
 /* ---- what we want to hear of ---- */
 
-/* A phase without a hook is not registered, and sessions are not reported when no hook could look at them. */
+/* A phase without a hook is not registered (but for a recording), and sessions are not reported when no hook could look at them. */
 static enum mts_err register_incoming(const struct engine *engine, struct mts_buf *out) {
   enum mts_err err = MTS_OK;
   bool any = false;
   for (int i = FILTER_PHASE_UNKNOWN + 1; !err && i <= FILTER_PHASE_COMMIT; i++) {
     enum filter_phase phase = (enum filter_phase)i;
-    bool wanted = rules_want(engine->rules, phase);
+    /* What is recorded is for rules to come. Of auth nobody may hear. */
+    bool wanted = rules_want(engine->rules, phase) || (engine->records && phase != FILTER_PHASE_AUTH);
     any = any || wanted;
     if (wanted || phase == FILTER_PHASE_RCPT_TO) err = filter_register_phase(phase, out);
   }
@@ -106,6 +108,8 @@ void engine_line(struct engine *engine, struct mts_span line) {
   }
 }
 
+bool engine_wants(const struct engine *engine, enum filter_phase phase) { return rules_want(engine->rules, phase); }
+
 bool engine_step(struct engine *engine) { return rules_step(engine->rules); }
 
 /* ---- beginning and end ---- */
@@ -129,6 +133,7 @@ static enum mts_err start_tally(struct engine *engine) {
 }
 
 static enum mts_err start(struct engine *engine, char why[RULES_WHY_SIZE]) {
+  engine->records = settings_text(engine->config.settings, SETTING_record)[0] != 0;
   const struct engine_config *config = &engine->config;
   enum mts_err err = sessions_new(ending, engine, &engine->sessions);
   if (!err) err = rules_new(config->settings, config->base, config->log, config->told != NULL, why, &engine->rules);

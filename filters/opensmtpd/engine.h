@@ -25,6 +25,8 @@ struct engine;
 /* On failure why tells, in lines. */
 enum mts_err engine_new(const struct engine_config *config, char why[RULES_WHY_SIZE], struct engine **engine);
 void engine_free(struct engine **engine);
+/* Has this phase a hook? */
+bool engine_wants(const struct engine *engine, enum filter_phase phase);
 void engine_line(struct engine *engine, struct mts_span line);
 /* Runs what can go on without the loop. false: nothing could. */
 bool engine_step(struct engine *engine);

@@ -208,24 +208,26 @@ static int serve(const struct mts_settings *settings) {
   if (started)
     run(&filter);
   else
-    fprintf(stderr, "filter-mtasts: cannot start: %s\n", why);
+    setup_fail("filter-mtasts", why);
   stop(&filter);
   return started ? 0 : 1;
 }
 
 int main(int argc, char **argv) {
   const char *log = NULL;
+  bool only_check = false;
   const struct setup_words words = {.program = "filter-mtasts",
                                     .usage =
-                                        "filter-mtasts [-s NAME=VALUE] [settings]\n"
+                                        "filter-mtasts [-n] [-s NAME=VALUE] [settings]\n"
                                         "       filter-mtasts -r LOG [-s NAME=VALUE] [settings]\n"
                                         "started by smtpd: filter NAME proc-exec \"/path/to/filter-mtasts settings\"",
                                     .defaults = defaults,
-                                    .replay = &log};
+                                    .replay = &log,
+                                    .only_check = &only_check};
   struct mts_settings *settings = NULL;
   int code = setup_read(&words, argc, argv, &settings);
   if (code) return code;
-  code = log ? replay(log, settings) : serve(settings);
+  code = only_check ? rules_check("filter-mtasts", settings) : log ? replay(log, settings) : serve(settings);
   mts_settings_free(&settings);
   return code;
 }

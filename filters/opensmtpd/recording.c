@@ -17,6 +17,13 @@ struct recording {
   struct mts_log *log;
 };
 
+/* It will hold who writes to whom. */
+static const char *unfit(const struct stat *stat) {
+  if (!S_ISREG(stat->st_mode)) return "not a regular file";
+  if (stat->st_uid != geteuid()) return "the file is another user's";
+  return stat->st_mode & 077 ? "others can read the file" : NULL;
+}
+
 void recording_new(const char *path, struct mts_log *log, struct recording **recording) {
   *recording = NULL;
   if (!path[0]) return;
@@ -25,9 +32,9 @@ void recording_new(const char *path, struct mts_log *log, struct recording **rec
   if (!made) return;
   made->log = log;
   made->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-  if (made->fd < 0 || fstat(made->fd, &stat) != 0 || !S_ISREG(stat.st_mode)) {
-    mts_log_write(log, MTS_LOG_ERROR, NULL, "nothing is recorded: %s: %s", path,
-                  made->fd < 0 ? strerror(errno) : "not a regular file");
+  const char *wrong = made->fd < 0 || fstat(made->fd, &stat) != 0 ? strerror(errno) : unfit(&stat);
+  if (wrong) {
+    mts_log_write(log, MTS_LOG_ERROR, NULL, "nothing is recorded: %s: %s (user %u)", path, wrong, (unsigned)geteuid());
     recording_free(&made);
     return;
   }

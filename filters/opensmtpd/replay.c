@@ -24,6 +24,7 @@ struct replay {
   size_t at; /* where the line after the one being replayed begins */
   struct mts_span line;
   bool answered;
+  bool asked[FILTER_PHASE_COMMIT + 1]; /* phases that the log has */
 };
 
 static bool next_line(const struct mts_buf *text, size_t *at, struct mts_span *line) {
@@ -36,6 +37,9 @@ static bool next_line(const struct mts_buf *text, size_t *at, struct mts_span *l
 }
 
 static bool is_answer(struct mts_span line) { return mts_span_begins(line, "filter-result|"); }
+
+/* What the filter said itself. */
+static bool is_ours(struct mts_span line) { return is_answer(line) || mts_span_begins(line, "register|"); }
 
 static bool same(struct mts_span a, struct mts_span b) { return a.n == b.n && memcmp(a.p, b.p, a.n) == 0; }
 
@@ -106,13 +110,22 @@ static void outgoing(void *arg, const struct mts_session *session) {
 static void run(struct replay *replay) {
   while (next_line(&replay->text, &replay->at, &replay->line)) {
     struct filter_line parsed;
-    if (is_answer(replay->line) || !replay->line.n) continue;
+    if (is_ours(replay->line) || !replay->line.n) continue;
     bool asks = filter_line_parse(replay->line, &parsed) && parsed.kind == FILTER_REQUEST;
+    if (asks) replay->asked[parsed.phase] = true;
     replay->answered = !asks;
     engine_line(replay->engine, replay->line);
     while (!replay->answered) {
       if (!engine_step(replay->engine)) event_base_loop(replay->base, EVLOOP_ONCE);
     }
+  }
+}
+
+/* A filter that records hears of all phases; another log may have no line that some hooks wait for. */
+static void tell_missing(const struct replay *replay) {
+  for (int phase = FILTER_PHASE_UNKNOWN + 1; phase <= FILTER_PHASE_COMMIT; phase++) {
+    if (!replay->asked[phase] && engine_wants(replay->engine, (enum filter_phase)phase))
+      fprintf(replay->out, "missing\t%s\n", filter_phase_name((enum filter_phase)phase));
   }
 }
 
@@ -148,10 +161,12 @@ static bool play(struct replay *replay, const char *log, int in, int out, const 
                                        .outgoing = outgoing,
                                        .arg = replay};
   well = well && engine_new(&config, why, &replay->engine) == MTS_OK;
-  if (well)
+  if (well) {
     run(replay);
-  else
+    tell_missing(replay);
+  } else {
     fprintf(stderr, "filter-mtasts: %s\n", why);
+  }
   return well;
 }
 

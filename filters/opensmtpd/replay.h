@@ -9,7 +9,8 @@
 
 /* log: path of a file with lines as smtpd sent them, "-" for standard input; our own answers may stand among them. Prints to stdout:
  *   SECONDS SESSION PHASE VALUE DECISION TEXT HOOK failed|overdue|"" DOMAIN ACTION MS RECORDED
- * where RECORDED is the decision that the log has for this request. Returns the exit code. */
+ * where RECORDED is the decision that the log has for this request; "outgoing DOMAIN TYPE RESULT MX ADDRESS REASON" for a session with a mail
+ * host; and at the end "missing PHASE" for each phase that has hooks and no line in the log. Returns the exit code. */
 int replay(const char *log, const struct mts_settings *settings);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <event2/event.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -359,3 +360,17 @@ struct mts *rules_context(struct rules *rules) {
 }
 
 bool rules_want(const struct rules *rules, enum filter_phase phase) { return rules->wanted[phase]; }
+
+int rules_check(const char *program, const struct mts_settings *settings) {
+  char why[RULES_WHY_SIZE] = "out of memory";
+  struct rules *rules = NULL;
+  struct event_base *base = event_base_new();
+  enum mts_err err = base ? rules_new(settings, base, NULL, false, why, &rules) : MTS_ERR_NO_MEMORY;
+  if (err)
+    fprintf(stderr, "%s: %s\n", program, why);
+  else
+    printf("the settings are good%s\n", rules->L ? ", and so are the rules" : "");
+  rules_free(&rules);
+  if (base) event_base_free(base);
+  return err ? 1 : 0;
+}

@@ -16,6 +16,8 @@ struct rules;
  * file may open a told world (mtasts.fake), which is no place for mail; then rules_step drives it. On failure why tells, in lines. */
 enum mts_err rules_new(const struct mts_settings *settings, struct event_base *base, struct mts_log *log, bool may_tell,
                        char why[RULES_WHY_SIZE], struct rules **rules);
+/* Would they load, and the settings serve? Says so; the exit code. */
+int rules_check(const char *program, const struct mts_settings *settings);
 void rules_free(struct rules **rules);
 /* The context whose lookups ask the rules "policy" and "verdict"; lent. */
 struct mts *rules_context(struct rules *rules);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -12,6 +13,16 @@
 
 #define EXIT_SETTINGS 1
 #define EXIT_USAGE 64
+#define OPTIONS "nr:s:"
+
+void setup_fail(const char *program, const char *why) {
+  char line[800];
+  size_t n = 0;
+  fprintf(stderr, "%s: cannot start: %s\n", program, why);
+  for (; n < sizeof line - 1 && why[n]; n++) line[n] = (char)(why[n] == '\n' || why[n] == '\t' ? ' ' : why[n]);
+  line[n] = 0;
+  syslog(LOG_MAIL | LOG_ERR, "cannot start, and smtpd ends with it: %s", line);
+}
 
 static enum mts_err read_file(const char *path, struct mts_settings *settings, char why[CONF_WHY_SIZE]) {
   FILE *file = fopen(path, "re");
@@ -52,9 +63,12 @@ int setup_read(const struct setup_words *words, int argc, char **argv, struct mt
   /* The file first, whatever the order: what is said with -s counts more. */
   int option, code = 0;
   opterr = 0;
-  while (!err && (option = getopt(argc, argv, "r:s:")) != -1) {
+  openlog(words->program, LOG_PID, LOG_MAIL);
+  while (!err && (option = getopt(argc, argv, OPTIONS)) != -1) {
     if (option == 'r' && words->replay)
       *words->replay = optarg;
+    else if (option == 'n')
+      *words->only_check = true;
     else if (option != 's')
       code = EXIT_USAGE;
   }
@@ -64,14 +78,17 @@ int setup_read(const struct setup_words *words, int argc, char **argv, struct mt
   }
   if (!err && optind < argc) err = read_file(argv[optind], made, why);
   optind = 1;
-  while (!err && (option = getopt(argc, argv, "r:s:")) != -1) {
+  while (!err && (option = getopt(argc, argv, OPTIONS)) != -1) {
     if (option == 's') err = set_pair(optarg, made, why);
   }
   if (!err) {
     *settings = made;
     return 0;
   }
-  fprintf(stderr, "%s: %s\n", words->program, why);
+  if (*words->only_check)
+    fprintf(stderr, "%s: %s\n", words->program, why);
+  else
+    setup_fail(words->program, why);
   mts_settings_free(&made);
   return EXIT_SETTINGS;
 }

@@ -268,14 +268,21 @@ static void stop(struct table *table) {
 }
 
 int main(int argc, char **argv) {
+  bool only_check = false;
   const struct setup_words words = {.program = "table-mtasts",
                                     .usage =
-                                        "table-mtasts [-s NAME=VALUE] [/path/to/settings]\n"
+                                        "table-mtasts [-n] [-s NAME=VALUE] [/path/to/settings]\n"
                                         "started by smtpd: table NAME \"mtasts:/path/to/settings\"",
-                                    .defaults = defaults};
+                                    .defaults = defaults,
+                                    .only_check = &only_check};
   struct mts_settings *settings = NULL;
   int code = setup_read(&words, argc, argv, &settings);
   if (code) return code;
+  if (only_check) {
+    code = rules_check("table-mtasts", settings);
+    mts_settings_free(&settings);
+    return code;
+  }
   struct sigaction ignore = {.sa_handler = SIG_IGN};
   sigaction(SIGPIPE, &ignore, NULL);
   struct table table = {0};
@@ -285,7 +292,7 @@ int main(int argc, char **argv) {
   if (started)
     event_base_loop(table.base, EVLOOP_NO_EXIT_ON_EMPTY);
   else
-    fprintf(stderr, "table-mtasts: cannot start: %s\n", why);
+    setup_fail("table-mtasts", why);
   stop(&table);
   return started ? 0 : 1;
 }

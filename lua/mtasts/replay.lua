@@ -106,9 +106,16 @@ function replay.main(args, cli)
   if not there then cli.refuse('replay: %s is not there; is mtasts installed completely?', program) end
   there:close()
   local pipe = assert(io.popen(command_line(args), 'r'))
-  local counts, seen, total, changed, wrong = {}, {}, 0, 0, 0
+  local counts, seen, missing, total, changed, wrong, lines = {}, {}, {}, 0, 0, 0, 0
   for line in pipe:lines() do
-    local fields, outgoing = read(line)
+    local phase = line:match '^missing\t(.*)'
+    local fields, outgoing
+    if phase then
+      missing[#missing + 1] = phase
+      goto continue
+    end
+    fields, outgoing = read(line)
+    lines = lines + 1
     if not outgoing then
       total = total + 1
       counts[fields.decision] = (counts[fields.decision] or 0) + 1
@@ -124,10 +131,19 @@ function replay.main(args, cli)
         show(fields, seen)
       end
     end
+    ::continue::
   end
   if not pipe:close() then return cli.exit.errors end -- it has said why
+  if lines == 0 then
+    io.stderr:write('mtasts: replay: no session of smtpd in ', text.clean(args.log), '\n')
+    return cli.exit.errors
+  end
   if not args.json then summary(counts, total, changed, wrong) end
-  return wrong > 0 and cli.exit.warnings or cli.exit.good
+  if #missing > 0 then
+    io.stderr:write(text.wrap(('mtasts: replay: hooks for %s were not asked: the log has no such lines; record again, '
+      .. 'the filter then hears of all phases'):format(table.concat(missing, ', ')), '  ', 80), '\n')
+  end
+  return (wrong > 0 or #missing > 0) and cli.exit.warnings or cli.exit.good
 end
 
 return replay

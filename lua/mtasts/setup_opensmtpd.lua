@@ -84,7 +84,15 @@ local function find_warnings(facts)
     warn('OpenSMTPD %s sends no server name (SNI), which RFC 8461 7.1 asks for: mail to some hosts will wait; use 7.4 or later',
       facts.version)
   end
-  if not is_there(facts.ca) then warn('%s is missing: smtpd 7 does not start without it (package ca-certificates)', facts.ca) end
+  if not facts.smtpd then warn 'no OpenSMTPD was found here: install it first (on Debian: apt-get install opensmtpd), then run this again' end
+  if not is_there(facts.ca) then
+    warn('%s is missing: no policy can be fetched, and smtpd 7 does not start without it (package ca-certificates)', facts.ca)
+  end
+  if is_there(facts.settings) and is_there(facts.table) then
+    local check = io.popen(programs.quoted(facts.table) .. ' -n ' .. programs.quoted(facts.settings) .. ' 2>&1', 'r')
+    local said = check:read 'a'
+    if not check:close() then warn('smtpd will not start: %s', (said:gsub('%s+', ' '))) end
+  end
   local content = content_of(facts.config)
   if content then table.move(require 'mtasts.smtpd_conf'(facts.config, content), 1, 100, #list + 1, list) end
   return list
@@ -110,7 +118,7 @@ local function find_commands(facts)
       ('[ -d %s ] || %s'):format(programs.quoted(folder), make))
   end
   local settings = folder_of(facts.settings)
-  add('the settings of both programs: may be empty, must be there', 'touch ' .. facts.settings, 'chmod 644 ' .. facts.settings)
+  add('the settings of both programs; so the log shows each decision', ('[ -s %s ] || echo "log_level = info" >%s'):format(facts.settings, facts.settings), 'chmod 644 ' .. facts.settings)
   if settings ~= '' then table.insert(list, #list - 1, ('[ -d %s ] || install -d -m 755 %s'):format(settings, settings)) end
   return list
 end

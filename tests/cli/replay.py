@@ -72,7 +72,26 @@ class Replay(tools.Case):
         for time in ("9223372036854775807", "1e999", "-1e999", "0x7fffffffffffffff", "-99999999999999999", "nan", "x", ""):
             log = line("ehlo", "client.test").replace("1576146000.006099", time)
             for words in ((), ("--json",)):
-                self.assertIn("proceed", self.example(*words, log=log).out, f"{time} {words}")
+                self.assertIn("proceed", self.example(*words, log=log + line("rcpt-to", "joe@[192.0.2.1]")).out, f"{time} {words}")
+
+    def test_what_the_filter_itself_said_in_the_recording_is_no_fault(self):
+        self.assertNotIn("not understood", self.example().error)
+
+    def test_without_dns_the_example_says_later_and_not_never(self):
+        self.write("log", SESSION)
+        self.rules(f"world:dns('_mta-sts.loose.test TXT', 'dns-servfail')\ndofile '{EXAMPLES}/opensmtpd.lua'")
+        found = self.ends(0, "replay", "log", "--rules", "rules.lua", "--json").json
+        self.assertRegex(found[2]["reply"], r"^451 4\.7\.10 cannot tell whether TLS is certain: the name server answered SERVFAIL")
+
+    def test_hooks_that_the_log_has_no_lines_for_are_named(self):
+        self.write("log", SESSION)
+        self.rules("for _, phase in ipairs { 'ehlo', 'data', 'mail-from' } do require 'mtasts.osmtpd'.on(phase, function() end) end")
+        result = self.ends(1, "replay", "log", "--rules", "rules.lua", "--json")
+        self.assertIn("hooks for mail-from, data were not asked: the log has no such lines", " ".join(result.error.split()))
+
+    def test_a_file_without_a_session_is_no_success(self):
+        self.write("log", "root:x:0:0:root:/root:/bin/sh\n")
+        self.assertIn("replay: no session of smtpd in log", self.ends(2, "replay", "log").error)
 
     def test_changed_shows_only_what_is_other_than_recorded(self):
         self.assertEqual([entry["value"] for entry in self.example("--json", "--changed").json], ["joe@loose.test"])
