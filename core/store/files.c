@@ -63,15 +63,22 @@ enum mts_err store_default_path(const char *system_folder, struct mts_log *log, 
   }
   if (!state_folder(folder, sizeof folder)) {
     mts_log_seldom(log, MTS_LOG_ERROR, "store-folder", NULL,
-                   "no place for the store: %s cannot be written and there is no home folder; set \"store\" to a file",
-                   system_folder);
+                   "no place for the store: user %u cannot write %s and has no home folder, so policies are forgotten when the "
+                   "program ends; give it that folder, or set \"store\" to a file",
+                   (unsigned)geteuid(), system_folder);
     return MTS_ERR_STORE_OPEN;
   }
   if (!make_folders(folder)) {
     mts_log_seldom(log, MTS_LOG_ERROR, "store-folder", NULL,
-                   "no place for the store: %s cannot be written and %s cannot be created: %s; set \"store\" to a file",
-                   system_folder, folder, strerror(errno));
+                   "no place for the store: user %u can neither write %s nor create %s (%s), so policies are forgotten when the "
+                   "program ends; give it the first, or set \"store\" to a file",
+                   (unsigned)geteuid(), system_folder, folder, strerror(errno));
     return MTS_ERR_STORE_OPEN;
+  }
+  if (access(system_folder, F_OK) == 0) {
+    mts_log_seldom(log, MTS_LOG_WARNING, "store-own", NULL,
+                   "the store of the mail server, in %s, is not for user %u; this is another one, in %s", system_folder,
+                   (unsigned)geteuid(), folder);
   }
   char *made;
   if (asprintf(&made, "%s/mtasts.db", folder) < 0) return MTS_ERR_NO_MEMORY;

@@ -118,8 +118,9 @@ local function find_commands(facts)
       ('[ -d %s ] || %s'):format(programs.quoted(folder), make))
   end
   local settings = folder_of(facts.settings)
-  add('the settings of both programs; so the log shows each decision', ('[ -s %s ] || echo "log_level = info" >%s'):format(facts.settings, facts.settings), 'chmod 644 ' .. facts.settings)
-  if settings ~= '' then table.insert(list, #list - 1, ('[ -d %s ] || install -d -m 755 %s'):format(settings, settings)) end
+  add('the settings of both programs; so the log shows each decision', ('[ -s %s ] ||'):format(facts.settings),
+    ('  echo "log_level = info" >%s'):format(facts.settings), 'chmod 644 ' .. facts.settings)
+  if settings ~= '' then table.insert(list, #list - 2, ('[ -d %s ] || install -d -m 755 %s'):format(settings, settings)) end
   return list
 end
 

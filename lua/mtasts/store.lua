@@ -42,6 +42,7 @@ function actions.list(args, cli)
   local entries, err = core.store_list()
   if not entries then return failed(err, cli) end
   for _, entry in ipairs(entries) do print_entry(entry, args) end
+  if #entries == 0 and not args.json then io.stderr:write('mtasts: no domain is in the store yet\n') end
   return cli.exit.good
 end
 

@@ -104,11 +104,12 @@ class Smtpd:
         os.chmod(self.smtpctl, 0o2755)
         self.store, self.log_path = f"{folder}/store/mtasts.db", f"{folder}/smtpd.log"
         self.settings, self.held, self.ruled = (f"{folder}/{name}.conf" for name in ("table", "filter", "ruled"))
-        rules = f"rules = {rules}\n" if rules else ""
-        for path, deadline_ms, more in ((self.settings, 3000, rules), (self.held, 4000, ""), (self.ruled, 4000, rules)):
+        if rules:  # smtpd's user may not see the folder that it comes from
+            rules = f"rules = {shutil.copy(rules, folder)}\n"
+        for path, deadline_ms, more in ((self.settings, 3000, rules), (self.held, 4000, None), (self.ruled, 4000, rules)):
             with open(path, "w", encoding="ascii") as out:
                 out.write(f"store = {self.store}\nnameservers = 127.0.0.1\nca_file = {ca_file}\nlog = stderr\nlog_level = info\n"
-                          f"mail_deadline_ms = {deadline_ms}\n{more}")
+                          f"mail_deadline_ms = {deadline_ms}\n{more or ''}")
         self.config = f"{folder}/smtpd.conf"
         with open(self.config, "w", encoding="ascii") as out:
             out.write(config.format(settings=self.settings, held=self.held, ruled=self.ruled, libexec=LIBEXEC))
