@@ -477,7 +477,8 @@ MTS_PUBLIC void mts_lookup_resume(struct mts_lookup *lookup, const struct mts_op
 
 struct mts_entry; /* see store/store.h */
 
-/* Domains whose policy is due are refreshed, at most limit at once (0: 16); drive with mts_turn. started may be NULL. */
+/* Domains whose policy is due are refreshed, at most limit at once (0: 16); drive with mts_turn. started may be NULL. Once a day what is
+ * over for more than 30 days is taken out of the store. */
 MTS_PUBLIC enum mts_err mts_refresh_due(struct mts *m, size_t limit, size_t *started);
 /* Forgets one domain, or all with NULL. */
 MTS_PUBLIC enum mts_err mts_store_flush(struct mts *m, const char *domain, size_t *removed);

@@ -28,6 +28,7 @@ struct mts {
 
   struct memory *memory;
   struct mts_store *store; /* NULL: not open (yet) */
+  int64_t swept_ms;        /* when what is long over was taken out of the store; 0: not yet */
   int64_t store_retry_ms;  /* not before this time, after it could not be opened */
   struct mts_net *net;     /* NULL: not loaded yet */
   bool net_is_lent;

@@ -8,6 +8,7 @@
 
 #define REFRESH_AT_ONCE 16
 #define REFRESH_MOST 256
+#define SWEEP_EVERY_MS ((int64_t)86400 * 1000)
 
 struct due {
   size_t count, most;
@@ -30,6 +31,14 @@ static bool collect_from_memory(void *arg, const struct mts_entry *entry) {
   return from->due->count < from->due->most;
 }
 
+/* Whoever names a domain as a recipient makes a row in the store: without this it would only grow. */
+static void sweep(struct mts *m, struct mts_store *store) {
+  int64_t now_ms = mts_clock_mono_ms(&m->clock);
+  if (m->swept_ms && now_ms - m->swept_ms < SWEEP_EVERY_MS) return;
+  m->swept_ms = now_ms ? now_ms : 1;
+  mts_store_sweep(store, mts_now(m), NULL); /* says itself what is wrong */
+}
+
 enum mts_err mts_refresh_due(struct mts *m, size_t limit, size_t *started) {
   context_after_fork(m);
   static const size_t least = REFRESH_AT_ONCE;
@@ -39,6 +48,7 @@ enum mts_err mts_refresh_due(struct mts *m, size_t limit, size_t *started) {
   if (store) {
     enum mts_err err = mts_store_due(store, mts_now(m), due.most, collect, &due);
     if (err) return err;
+    sweep(m, store);
   } else {
     memory_each(m->memory, collect_from_memory, &(struct memory_due){&due, mts_now(m)});
   }

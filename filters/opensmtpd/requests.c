@@ -73,9 +73,19 @@ static void overdue(evutil_socket_t fd, short what, void *arg) {
   (void)what;
   struct request *request = arg;
   request->story.overdue = true;
-  mts_log_seldom(request->requests->config.log, MTS_LOG_WARNING, "overdue", NULL, "%s proceeds after its deadline: %s",
-                 filter_phase_name(request->line.phase), request->call ? "a rule still waits" : "a lookup does not end");
+  if (!request->in_background)
+    mts_log_seldom(request->requests->config.log, MTS_LOG_WARNING, "overdue", NULL, "%s proceeds after its deadline: %s",
+                   filter_phase_name(request->line.phase), request->call ? "a rule still waits" : "a lookup does not end");
   answer(request, request->decision, NULL);
+}
+
+/* From now on, its deadline. false: nobody would end it. */
+static bool watch(struct request *request) {
+  const struct requests_config *config = &request->requests->config;
+  uint32_t ms = config->deadline_ms + WATCHDOG_SLACK_MS;
+  const struct timeval patience = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+  if (!request->watchdog) request->watchdog = evtimer_new(config->base, overdue, request);
+  return request->watchdog && event_add(request->watchdog, &patience) == 0;
 }
 
 /* ---- the domain ---- */
@@ -126,10 +136,10 @@ static void find_hosts(struct request *request, bool worth_waiting) {
     say(request, request->decision, NULL);
     request->answered = NULL;
     request->in_background = true;
-    if (request->watchdog) event_free(request->watchdog);
-    request->watchdog = NULL;
   }
-  if (!look_up(request, MTS_DEPTH_HOSTS, hosts_found)) answer(request, request->decision, NULL);
+  /* Still watched: a rule may hold the lookup up, and the request has a place that others may need. */
+  bool watched = worth_waiting || watch(request);
+  if (!watched || !look_up(request, MTS_DEPTH_HOSTS, hosts_found)) answer(request, request->decision, NULL);
 }
 
 static void policy_found(void *arg, enum mts_err err, struct mts_answer *result) {
@@ -238,13 +248,9 @@ static struct request *make(struct requests *requests, const struct filter_line 
 
 /* It could not be answered at once. */
 static void wait(struct request *request) {
-  const struct requests_config *config = &request->requests->config;
-  uint32_t ms = config->deadline_ms + WATCHDOG_SLACK_MS;
-  const struct timeval patience = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
   request->answered = NULL;
   request->line.rest = request->line.key = request->line.value = mts_span(NULL, 0); /* lent until now */
-  request->watchdog = evtimer_new(config->base, overdue, request);
-  if (!request->watchdog || event_add(request->watchdog, &patience) != 0) answer(request, request->decision, NULL);
+  if (!watch(request)) answer(request, request->decision, NULL);
 }
 
 void requests_take(struct requests *requests, const struct filter_line *line) {

@@ -13,7 +13,7 @@ import time
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOKEN = "1ef1c203cc576e5d"
 CACHED = 30  # domains in the store that cached.lua fills: cached0.test …, each third one in mode testing
-GROWTH_KIB = 400  # resident memory may grow by this much: pages that are used for the first time. A leak of each session would be more
+GROWTH_KIB = 512  # resident memory may grow by this much: pages that are used for the first time. A leak of each session would be more
 options = argparse.Namespace(build=f"{HERE}/../../build", light=False)
 
 

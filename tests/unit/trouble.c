@@ -275,6 +275,28 @@ static void what_is_due_is_refreshed_without_anybody_asking(void **state) {
   told_close(&told);
 }
 
+/* Anybody can name a domain that does not exist as a recipient; each leaves a row. */
+static void what_is_long_over_leaves_the_store_once_a_day(void **state) {
+  (void)state;
+  struct told told;
+  struct heard heard = {0};
+  struct mts_store_stats stats;
+  open_with_store(&told, &heard, store_path);
+  tell_a_test(&told);
+  look_twice(&told);
+  tell_dns_error(&told, "_mta-sts.nobody.test", MTS_RR_TXT, MTS_ERR_DNS_NXDOMAIN);
+  struct mts_answer *answer = ask_policy(&told, "nobody.test");
+  mts_answer_free(&answer);
+  assert_int_equal(mts_refresh_due(told.m, 0, NULL), MTS_OK);
+  assert_int_equal(mts_store_stats(told.m->store, mts_now(told.m), &stats), MTS_OK);
+  assert_int_equal(stats.domains, 2);
+  pass_s(&told, 40 * DAY_S);
+  assert_int_equal(mts_refresh_due(told.m, 0, NULL), MTS_OK);
+  assert_int_equal(mts_store_stats(told.m->store, mts_now(told.m), &stats), MTS_OK);
+  assert_int_equal(stats.domains, 0);
+  told_close(&told);
+}
+
 static void a_forked_child_starts_afresh_and_leaves_the_parents_lookups_alone(void **state) {
   (void)state;
   struct told told;
@@ -314,6 +336,7 @@ int main(void) {
       WITH_FOLDER(refreshes_that_keep_failing_raise_the_alarm_days_before_the_policy_ends),
       WITH_FOLDER(there_is_no_alarm_for_mode_none),
       WITH_FOLDER(what_is_due_is_refreshed_without_anybody_asking),
+      WITH_FOLDER(what_is_long_over_leaves_the_store_once_a_day),
       WITH_FOLDER(a_forked_child_starts_afresh_and_leaves_the_parents_lookups_alone),
   };
   return cmocka_run_group_tests_name("trouble", tests, NULL, NULL);
