@@ -57,8 +57,7 @@ static bool load_configured(struct world *world, X509_STORE *store) {
 
 /* OpenSSL is content with default places that are empty. */
 static bool has_default_certificates(void) {
-  return getenv(X509_get_default_cert_file_env()) || getenv(X509_get_default_cert_dir_env()) ||
-         access(X509_get_default_cert_file(), R_OK) == 0 || has_hashed_certificates(X509_get_default_cert_dir());
+  return access(X509_get_default_cert_file(), R_OK) == 0 || has_hashed_certificates(X509_get_default_cert_dir());
 }
 
 static bool load_system(struct world *world, X509_STORE *store) {

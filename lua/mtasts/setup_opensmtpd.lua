@@ -84,7 +84,9 @@ local function find_warnings(facts)
     warn('OpenSMTPD %s sends no server name (SNI), which RFC 8461 7.1 asks for: mail to some hosts will wait; use 7.4 or later',
       facts.version)
   end
-  if not facts.smtpd then warn 'no OpenSMTPD was found here: install it first (on Debian: apt-get install opensmtpd), then run this again' end
+  if not facts.smtpd then
+    warn 'no OpenSMTPD was found here: install it first (on Debian: apt-get install opensmtpd), then run this again'
+  end
   if not is_there(facts.ca) then
     warn('%s is missing: no policy can be fetched, and smtpd 7 does not start without it (package ca-certificates)', facts.ca)
   end
