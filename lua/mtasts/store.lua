@@ -99,8 +99,14 @@ local function refresh_named(domains, cli)
     named[name] = true
     tasks[i] = core.spawn(core.lookup, name, { depth = 'policy', freshness = 'always' })
   end
-  for _, task in ipairs(tasks) do core.await(task) end
-  return #domains, named
+  -- What could not be learned now, though nothing may be known to be kept of it.
+  local unsure = {}
+  for i, task in ipairs(tasks) do
+    local ok, answer = core.await(task)
+    local err = ok and answer and answer.refresh_error
+    if err and err.temporary and not answer.mode then unsure[#unsure + 1] = { domain = domains[i], refresh_error = err } end
+  end
+  return #domains, named, unsure
 end
 
 -- The domains (only those named, if any are) with a policy whose live one could not be learned since that time.
@@ -117,14 +123,15 @@ function actions.refresh(args, cli)
   local began = core.now()
   local entries, err = core.store_list()
   if not entries then return failed(err, cli) end
-  local total, named
+  local total, named, unsure
   if #args.domains > 0 then
-    total, named = refresh_named(args.domains, cli)
+    total, named, unsure = refresh_named(args.domains, cli)
   else
     total, err = refresh_due(entries)
     if not total then return failed(err, cli) end
   end
   local failing = failing_since(began, named)
+  table.move(unsure or {}, 1, #(unsure or {}), #failing + 1, failing)
   if args.json then
     local names = core.json_array {}
     for i, entry in ipairs(failing) do names[i] = entry.domain end
@@ -132,8 +139,8 @@ function actions.refresh(args, cli)
   else
     print(('%d domain%s looked at anew, %d failed'):format(total, total == 1 and '' or 's', #failing))
     for _, entry in ipairs(failing) do
-      print(text.wrap(('  %s: %s; its policy %s'):format(entry.domain, text.problem(entry.refresh_error),
-        text.ends(entry.expires_at, core.now())), '    ', 80))
+      local ends = entry.expires_at and '; its policy ' .. text.ends(entry.expires_at, core.now()) or ''
+      print(text.wrap(('  %s: %s%s'):format(text.clean(entry.domain), text.problem(entry.refresh_error), ends), '    ', 80))
     end
   end
   return #failing > 0 and cli.exit.warnings or cli.exit.good

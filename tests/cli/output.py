@@ -238,6 +238,11 @@ class Store(Told):
         self.of(0, "flush", "--all")
         self.assertEqual(self.of(0, "list").out, "")
 
+    def test_a_named_domain_that_cannot_be_asked_for_is_a_failure(self):
+        result = self.ends(1, "store", "refresh", "nobody.test", "--nameserver", "[127.0.0.1]:1", "--set", "dns_deadline_ms=300", "--store", "s.db")
+        self.assertEqual(result.lines[0], "1 domain looked at anew, 1 failed")
+        self.assertIn("[dns-timeout]", result.out)
+
     def test_refresh(self):
         self.assertEqual(self.of(0, "refresh").out, "0 domains looked at anew, 0 failed\n")
         later = {"STORE": self.store, "NOW": self.now, "LATER": str(2 * 86400)}
