@@ -13,15 +13,6 @@ static void copy_text(char *to, size_t size, const char *from) { mts_text_clean(
 
 /* ---- rules ---- */
 
-/* A rule that is being asked, whoever started the lookup: Lua or the program that keeps this state. */
-struct rule_wait {
-  struct rule_wait *next;
-  struct env *env;
-  struct mts_lookup *lookup;
-  struct task *task;
-  char domain[MTS_NAME_SIZE];
-};
-
 struct question {
   struct rule_wait *wait;
   enum mts_hook hook;
@@ -33,10 +24,6 @@ static void forget(struct rule_wait *wait) {
   while (*at && *at != wait) at = &(*at)->next;
   if (*at) *at = wait->next;
   free(wait);
-}
-
-void rule_waits_free(struct env *env) {
-  while (env->rule_waits) forget(env->rule_waits);
 }
 
 /* Results of a rule: nothing, or mode, reason, until. */

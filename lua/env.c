@@ -2,6 +2,7 @@
  * The environment of a Lua state: its settings, its context, what is under way in it. */
 #include "env.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -25,7 +26,11 @@ void env_drop_context(struct env *env) {
 static int env_gc(lua_State *L) {
   struct env *env = lua_touserdata(L, 1);
   env_drop_context(env);
-  rule_waits_free(env);
+  while (env->rule_waits) {
+    struct rule_wait *wait = env->rule_waits;
+    env->rule_waits = wait->next;
+    free(wait);
+  }
   mts_fake_free(&env->fake);
   mts_settings_free(&env->settings);
   mts_settings_free(&env->saved);

@@ -51,6 +51,15 @@ struct env {
   bool settled; /* its rules are loaded: neither settings nor world change any more, and only tasks may wait */
 };
 
+/* A rule that is being asked, whoever started the lookup: Lua or the program that keeps this state. */
+struct rule_wait {
+  struct rule_wait *next;
+  struct env *env;
+  struct mts_lookup *lookup;
+  struct task *task;
+  char domain[MTS_NAME_SIZE];
+};
+
 enum op_kind { OP_LOOKUP, OP_PROBE };
 
 /* A lookup or a probe; a userdata that stays on the stack of who waits. Collected, it is cancelled. */
@@ -130,9 +139,6 @@ void wait_open(lua_State *L);
 
 /* budget.c: for a task that runs what an operator wrote; coroutines that it makes inherit it */
 void budget_begin(struct task *task);
-
-/* bind_hook.c; raises nothing */
-void rule_waits_free(struct env *env);
 
 /* values */
 void push_error(lua_State *L, enum mts_err err, const char *subject, const char *detail); /* the table */
