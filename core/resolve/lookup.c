@@ -48,6 +48,7 @@ static int64_t now(const struct mts_lookup *lookup) { return mts_clock_now_s(&lo
 
 #define NOTE(lookup, what, err, ...)                                                                    \
   do {                                                                                                  \
+    if ((lookup)->trace.off) break;                                                                     \
     int64_t note_ms = mono(lookup);                                                                     \
     trace_add(&(lookup)->trace, what, err, (lookup)->base_ms, (lookup)->step_ms, note_ms, __VA_ARGS__); \
     (lookup)->step_ms = note_ms;                                                                        \

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "engine.h"
 #include "setup.h"
@@ -91,7 +92,8 @@ static void told(void *arg, const struct filter_line *request, enum filter_decis
   show(replay, mts_span_of(text), '\t');
   fprintf(replay->out, "%d\t%s\t", story->hook, story->overdue ? "overdue" : story->hook_failed ? "failed" : "");
   show(replay, mts_span_of(story->looked_up), '\t');
-  fprintf(replay->out, "%s\t%lld\t", story->looked_up ? mts_action_name(story->action) : "", (long long)story->ms);
+  fprintf(replay->out, "%s\t%lld\t", story->looked_up ? mts_action_name(story->action) : "",
+          (long long)(mts_clock_mono_ms(&mts_clock_real) - story->began_ms));
   show(replay, recorded(replay, request), '\n');
   fflush(replay->out);
 }

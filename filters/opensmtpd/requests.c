@@ -32,7 +32,6 @@ struct request {
   bool in_background;            /* it was answered, and a lookup goes on */
   enum filter_decision decision; /* so far */
   struct request_story story;
-  int64_t began_ms;
   /* Not zeroed from here on. */
   char session[FILTER_ID_MAX + 1], token[FILTER_ID_MAX + 1];
   char domain[MTS_NAME_SIZE];
@@ -57,7 +56,6 @@ static void release(struct request *request) {
 
 static void say(struct request *request, enum filter_decision decision, const char *text) {
   const struct requests_config *config = &request->requests->config;
-  request->story.ms = mono() - request->began_ms;
   if (request->answered) *request->answered = true;
   config->answer(config->arg, &request->line, decision, text, &request->story);
 }
@@ -91,7 +89,7 @@ static bool watch(struct request *request) {
 /* ---- the domain ---- */
 
 static uint32_t left_ms(const struct request *request) {
-  int64_t left = request->requests->config.deadline_ms - (mono() - request->began_ms);
+  int64_t left = request->requests->config.deadline_ms - (mono() - request->story.began_ms);
   return left > 1 ? (uint32_t)left : 1;
 }
 
@@ -230,7 +228,7 @@ static struct request *make(struct requests *requests, const struct filter_line 
   made->domain[0] = made->recipient[0] = 0;
   made->requests = requests;
   made->line = *line;
-  made->began_ms = mono();
+  made->story.began_ms = mono();
   keep(made->session, &made->line.session);
   keep(made->token, &made->line.token);
   struct mts_span to = line->rest;
@@ -257,7 +255,7 @@ void requests_take(struct requests *requests, const struct filter_line *line) {
   struct request *request = make(requests, line);
   bool answered = false;
   if (!request) {
-    const struct request_story story = {0};
+    const struct request_story story = {.began_ms = mono()};
     mts_log_seldom(requests->config.log, MTS_LOG_WARNING, "full", NULL, "too many sessions wait; further ones proceed at once");
     requests->config.answer(requests->config.arg, line, FILTER_PROCEED, NULL, &story);
     return;
