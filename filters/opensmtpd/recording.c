@@ -28,7 +28,7 @@ void recording_new(const char *path, struct mts_log *log, struct recording **rec
   *recording = NULL;
   if (!path[0]) return;
   struct recording *made = calloc(1, sizeof *made);
-  struct stat stat;
+  struct stat stat = {0};
   if (!made) return;
   made->log = log;
   made->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
