@@ -54,6 +54,10 @@ static void push_host(lua_State *L, const struct mts_host *host) {
 }
 
 static void push_trace(lua_State *L, const struct mts_answer *answer) {
+  if (answer->step_count == 0) {
+    push_empty_list(L, "mtasts.trace");
+    return;
+  }
   lua_createtable(L, (int)answer->step_count, 0);
   for (size_t i = 0; i < answer->step_count; i++) {
     const struct mts_step *step = &answer->trace[i];
@@ -168,9 +172,9 @@ static int option_choice(lua_State *L, int index, const char *key, const char *c
   return found;
 }
 
-/* lookup(domain[, {depth, freshness, timeout, rules}]) */
+/* lookup(domain[, {depth, freshness, timeout, rules, trace}]) */
 static int l_lookup(lua_State *L) {
-  static const char *const known[] = {"depth", "freshness", "timeout", "rules"};
+  static const char *const known[] = {"depth", "freshness", "timeout", "rules", "trace"};
   static const char *const depths[] = {"policy", "hosts", "tls", NULL};
   static const char *const freshnesses[] = {"cached", "due", "always", "cache-only", NULL};
   struct env *env = env_get(L);
@@ -178,13 +182,15 @@ static int l_lookup(lua_State *L) {
   luaL_checktype(L, 1, LUA_TSTRING);
   const char *domain = lua_tolstring(L, 1, &length);
   struct mts_lookup_opts opts = {.depth = MTS_DEPTH_HOSTS, .freshness = MTS_USE_CACHED};
-  if (check_options(L, 2, known, 4)) {
+  if (check_options(L, 2, known, 5)) {
     opts.depth = (enum mts_depth)option_choice(L, 2, "depth", depths, MTS_DEPTH_HOSTS);
     opts.freshness = (enum mts_freshness)option_choice(L, 2, "freshness", freshnesses, MTS_USE_CACHED);
     opts.deadline_ms = option_ms(L, 2, "timeout");
     lua_getfield(L, 2, "rules");
     opts.no_rules = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
-    lua_pop(L, 1);
+    lua_getfield(L, 2, "trace");
+    opts.no_trace = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+    lua_pop(L, 2);
   }
   if (env->current && env->current->in_rule) opts.no_rules = true;
   lua_settop(L, 1);

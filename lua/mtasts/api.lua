@@ -47,6 +47,7 @@ fn {
       .. '"always" (ask DNS and fetch now), "cache-only" (never touch the network)' },
     { 'opts.timeout', 'number, seconds', 'more than 0, at most 3600; default: setting mail_deadline_ms' },
     { 'opts.rules', 'boolean', 'false: the answer of the RFC, without rules' },
+    { 'opts.trace', 'boolean', 'false: the trace may be empty; quicker, for rules that are asked often' },
   },
   results = 'answer, or nil and an error. Bad weather is no error: the answer says what to do and refresh_error what went wrong',
   errors = 'returns name-empty, name-syntax, name-long, name-literal, cancelled, no-memory; raises: an argument of a wrong type, an '

@@ -238,6 +238,18 @@ class Store(Told):
         self.of(0, "flush", "--all")
         self.assertEqual(self.of(0, "list").out, "")
 
+    def test_a_script_may_do_without_a_trace(self):
+        self.write("script.lua", """
+            local mtasts = require 'mtasts'
+            local world <close> = mtasts.fake {
+              dns = { ['_mta-sts.a.test TXT'] = { 'v=STSv1; id=1;' } },
+              https = { ['mta-sts.a.test'] = 'version: STSv1\\nmode: enforce\\nmx: mx1.a.test\\nmax_age: 604800\\n' },
+            }
+            local without, with = mtasts.lookup('a.test', { trace = false }), mtasts.lookup 'a.test'
+            print(#without.trace, #with.trace > 0, without.mode == with.mode, pcall(function() without.trace[1] = 'x' end))
+        """)
+        self.assertTrue(self.ends(0, "run", "script.lua").out.startswith("0\ttrue\ttrue\tfalse\t"))
+
     def test_a_named_domain_that_cannot_be_asked_for_is_a_failure(self):
         result = self.ends(1, "store", "refresh", "nobody.test", "--nameserver", "[127.0.0.1]:1", "--set", "dns_deadline_ms=300", "--store", "s.db")
         self.assertEqual(result.lines[0], "1 domain looked at anew, 1 failed")
