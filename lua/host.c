@@ -3,8 +3,9 @@
 
 #include <lualib.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
+
+#include "base/place.h"
 
 #define OWN_FILES "share/lua/5.4"
 
@@ -27,22 +28,12 @@ lua_State *host_state(size_t *used) {
   return lua_newstate(limited, used);
 }
 
-bool host_folder(char *folder, size_t size) {
-  ssize_t length = readlink("/proc/self/exe", folder, size - 1);
-  if (length <= 0 || (size_t)length >= size - 1) return false;
-  folder[length] = 0;
-  char *slash = strrchr(folder, '/');
-  if (!slash) return false;
-  *slash = 0;
-  return true;
-}
-
-/* Pushes the folder of our Lua files: beside the program as built, or above it as installed in bin/, libexec/… */
+/* Pushes the folder of our Lua files: beside the program or module as built, or above it as installed in bin/, libexec/… */
 static void push_own_files(lua_State *L) {
-  static const char *const up[] = {"", "/..", "/../..", "/../../.."};
-  char folder[4096];
-  for (size_t i = 0; host_folder(folder, sizeof folder) && i < sizeof up / sizeof *up; i++) {
-    const char *files = lua_pushfstring(L, "%s%s/" OWN_FILES, folder, up[i]);
+  static const char *const up[] = {"", "../", "../../", "../../../"};
+  char folder[PATH_MAX];
+  for (size_t i = 0; mts_own_folder(folder) && i < sizeof up / sizeof *up; i++) {
+    const char *files = lua_pushfstring(L, "%s%s" OWN_FILES, folder, up[i]);
     if (access(lua_pushfstring(L, "%s/mtasts.lua", files), R_OK) == 0) {
       lua_pop(L, 1);
       return;

@@ -13,7 +13,5 @@
 lua_State *host_state(size_t *used);
 /* Lua's libraries, and ours from beside the program or where they were installed; the environment's LUA_PATH plays no part. Raises. */
 void host_open(lua_State *L);
-/* The folder of this program. */
-bool host_folder(char *folder, size_t size);
 
 #endif

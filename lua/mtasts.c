@@ -4,22 +4,24 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/place.h"
 #include "host.h"
 
 #define EXIT_INTERNAL 70 /* EX_SOFTWARE */
 
 /* mtasts.place: where this program lies, whether as built, and where the programs for OpenSMTPD lie (absolute, or from here). */
 static int open_place(lua_State *L) {
-  char folder[4096];
-  if (!host_folder(folder, sizeof folder)) return luaL_error(L, "cannot find out where this program lies");
+  char folder[PATH_MAX];
+  if (!mts_own_folder(folder)) return luaL_error(L, "cannot find out where this program lies");
   lua_newtable(L);
-  lua_pushstring(L, folder);
+  lua_pushlstring(L, folder, strlen(folder) - 1);
   lua_setfield(L, -2, "folder");
   lua_pushstring(L, MTASTS_OPENSMTPD_PLACE);
   lua_setfield(L, -2, "opensmtpd");
-  lua_pushboolean(L, access(lua_pushfstring(L, "%s/share/lua/5.4/mtasts.lua", folder), R_OK) == 0);
+  lua_pushboolean(L, access(lua_pushfstring(L, "%sshare/lua/5.4/mtasts.lua", folder), R_OK) == 0);
   lua_setfield(L, -3, "built");
   lua_pop(L, 1);
   return 1;

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: ISC
  * The network module lies beside libmtasts (build tree) or in the folder mtasts/ beside it (installed). */
 #include <dlfcn.h>
-#include <limits.h>
-#include <link.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "base/place.h"
 #include "resolve/context.h"
 
 #define MODULE_FILE "mtasts-net.so"
@@ -15,24 +12,9 @@
 /* Relative to the file this code was loaded from: a program or library of the build tree, or an installed one. */
 static const char *const places[] = {"", "mtasts/", "lib/", "../lib/", "../lib/mtasts/", "../../../mtasts/", "../../../"};
 
-/* The main program's own name is what its caller chose to say, so the kernel is asked instead. */
-static bool own_file(char path[PATH_MAX]) {
-  static const char here = 0;
-  Dl_info info;
-  struct link_map *map = NULL;
-  if (dladdr1(&here, &info, (void **)&map, RTLD_DL_LINKMAP) != 0 && map && map->l_name[0] == '/')
-    return realpath(map->l_name, path) != NULL;
-  ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
-  if (n <= 0) return false;
-  path[n] = 0;
-  return true;
-}
-
 static void *open_module(struct mts_log *log) {
   char path[PATH_MAX], file[PATH_MAX + 64];
-  if (own_file(path)) {
-    char *slash = strrchr(path, '/');
-    if (slash) slash[1] = 0;
+  if (mts_own_folder(path)) {
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
       snprintf(file, sizeof file, "%s%s%s", path, places[i], MODULE_FILE);
       if (access(file, R_OK) != 0) continue;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC
- * A file of settings: NAME = VALUE a line, comments from # at the beginning of a line. */
+ * A file of settings of a program that a mail server starts or loads: NAME = VALUE a line, # begins a comment at the beginning of a line. */
 #ifndef MTASTS_FILTERS_CONF_H
 #define MTASTS_FILTERS_CONF_H
 
