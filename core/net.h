@@ -104,6 +104,9 @@ struct mts_net_ops {
                         struct mts_job **job);
   enum mts_err (*probe)(struct mts_net *net, const struct mts_probe_request *request, mts_tls_fn done, void *arg,
                         struct mts_job **job);
+  /* The work of mts_certificate_check; at once, no job. host: normalised */
+  enum mts_err (*certificate)(struct mts_net *net, const char *host, const struct mts_span *chain, size_t count,
+                              struct mts_tls *tls);
   enum mts_err (*timer)(struct mts_net *net, uint32_t ms, mts_timer_fn done, void *arg, struct mts_job **job);
   void (*cancel)(struct mts_net *net, struct mts_job **job);
   /* Dispatches what is ready; waits at most max_wait_ms for the first (-1: as long as jobs are left). false: no job is left. */
@@ -129,8 +132,8 @@ struct mts_net_config {
   struct mts_log *log;
 };
 /* The one symbol of the network module. clock->arg must outlive the world. */
-#define MTS_NET_OPEN_SYMBOL "mts_net_open_1"
+#define MTS_NET_OPEN_SYMBOL "mts_net_open_2"
 typedef enum mts_err (*mts_net_open_fn)(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net);
-MTS_PUBLIC enum mts_err mts_net_open_1(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net);
+MTS_PUBLIC enum mts_err mts_net_open_2(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net);
 
 #endif

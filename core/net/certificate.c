@@ -113,8 +113,17 @@ static void take_fingerprint(const X509 *certificate, char text[65]) {
   text[64] = '\0';
 }
 
+void certificate_facts(const X509 *certificate, struct mts_tls *tls) {
+  take_name(X509_get_subject_name(certificate), tls->subject, sizeof tls->subject);
+  take_name(X509_get_issuer_name(certificate), tls->issuer, sizeof tls->issuer);
+  take_dns_names(certificate, tls->names, sizeof tls->names);
+  take_fingerprint(certificate, tls->fingerprint);
+  tls->not_before = seconds_of(X509_get0_notBefore(certificate));
+  tls->not_after = seconds_of(X509_get0_notAfter(certificate));
+}
+
 /* RFC 8460 4.3: what the report calls it. */
-static enum mts_err error_of(long verify) {
+enum mts_err certificate_error(long verify) {
   switch (verify) {
     case X509_V_OK:
       return MTS_OK;
@@ -142,18 +151,13 @@ void certificate_judge(SSL *ssl, bool dane, struct mts_tls *tls) {
     mts_text_format(tls->detail, sizeof tls->detail, "no certificate came");
     return;
   }
-  take_name(X509_get_subject_name(certificate), tls->subject, sizeof tls->subject);
-  take_name(X509_get_issuer_name(certificate), tls->issuer, sizeof tls->issuer);
-  take_dns_names(certificate, tls->names, sizeof tls->names);
-  take_fingerprint(certificate, tls->fingerprint);
-  tls->not_before = seconds_of(X509_get0_notBefore(certificate));
-  tls->not_after = seconds_of(X509_get0_notAfter(certificate));
+  certificate_facts(certificate, tls);
   long verify = SSL_get_verify_result(ssl);
   if (dane) {
     bool matched = verify == X509_V_OK && SSL_get0_dane_authority(ssl, NULL, NULL) >= 0;
     tls->err = matched ? MTS_OK : MTS_ERR_TLSA_INVALID;
   } else {
-    tls->err = error_of(verify);
+    tls->err = certificate_error(verify);
   }
   if (tls->err != MTS_OK) mts_text_format(tls->detail, sizeof tls->detail, "%s", X509_verify_cert_error_string(verify));
   ERR_clear_error();

@@ -12,5 +12,9 @@
 enum mts_err certificate_expect(SSL *ssl, const struct mts_probe_request *request, bool *dane);
 /* After a handshake that succeeded: fills protocol, cipher and the certificate's facts, err and detail. */
 void certificate_judge(SSL *ssl, bool dane, struct mts_tls *tls);
+/* Subject, issuer, names, dates, fingerprint. */
+void certificate_facts(const X509 *certificate, struct mts_tls *tls);
+/* Of a result of X509_verify_cert. */
+enum mts_err certificate_error(long verify);
 
 #endif

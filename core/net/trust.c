@@ -122,14 +122,14 @@ enum mts_err trust_context(struct world *world, SSL_CTX **context) {
   return MTS_OK;
 }
 
-static enum mts_err expect(X509_VERIFY_PARAM *param, const char *host) {
+enum mts_err trust_expect(X509_VERIFY_PARAM *param, const char *host) {
   X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 ? MTS_OK : MTS_ERR_NO_MEMORY;
 }
 
-enum mts_err trust_expect_host(SSL *ssl, const char *host) { return expect(SSL_get0_param(ssl), host); }
+enum mts_err trust_expect_host(SSL *ssl, const char *host) { return trust_expect(SSL_get0_param(ssl), host); }
 
-enum mts_err trust_expect_host_of(SSL_CTX *context, const char *host) { return expect(SSL_CTX_get0_param(context), host); }
+enum mts_err trust_expect_host_of(SSL_CTX *context, const char *host) { return trust_expect(SSL_CTX_get0_param(context), host); }
 
 void trust_close(struct trust **trust) {
   if (!*trust) return;

@@ -14,6 +14,7 @@ enum mts_err trust_store(struct world *world, X509_STORE **store);
  * above. */
 enum mts_err trust_context(struct world *world, SSL_CTX **context);
 /* DNS-ID in the SAN only, wildcards only as a whole left-most label, no CN (RFC 8461 3.3, 4.2; RFC 6125). */
+enum mts_err trust_expect(X509_VERIFY_PARAM *param, const char *host);
 enum mts_err trust_expect_host(SSL *ssl, const char *host);
 /* The same for a context that serves one connection. */
 enum mts_err trust_expect_host_of(SSL_CTX *context, const char *host);

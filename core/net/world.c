@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/cert_chain.h"
 #include "net/dns.h"
 #include "net/https.h"
 #include "net/starttls.h"
@@ -29,6 +30,11 @@ static enum mts_err fetch(struct mts_net *net, const struct mts_https_request *r
 static enum mts_err probe(struct mts_net *net, const struct mts_probe_request *request, mts_tls_fn done, void *arg,
                           struct mts_job **job) {
   return starttls_start(world_of(net), request, done, arg, job);
+}
+
+static enum mts_err certificate(struct mts_net *net, const char *host, const struct mts_span *chain, size_t count,
+                                struct mts_tls *tls) {
+  return cert_chain_judge(world_of(net), host, chain, count, tls);
 }
 
 static void cancel(struct mts_net *net, struct mts_job **job) {
@@ -130,6 +136,7 @@ static const struct mts_net_ops real_ops = {
     .dns = ask_dns,
     .https = fetch,
     .probe = probe,
+    .certificate = certificate,
     .timer = set_timer,
     .cancel = cancel,
     .turn = turn,
@@ -141,7 +148,7 @@ static bool own(const char **text) {
   return copy != NULL;
 }
 
-enum mts_err mts_net_open_1(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net) {
+enum mts_err mts_net_open_2(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net) {
   struct world *world = calloc(1, sizeof *world);
   if (!world) return MTS_ERR_NO_MEMORY;
   world->config = *config;

@@ -88,3 +88,12 @@ void mts_probe_cancel(struct mts_probe **probe) {
   if (*probe) context_drop(&(*probe)->work);
   *probe = NULL;
 }
+
+enum mts_err mts_certificate_check(struct mts *m, const char *host, const struct mts_span *chain, size_t count,
+                                   struct mts_tls *tls) {
+  context_after_fork(m);
+  char name[MTS_NAME_SIZE];
+  enum mts_err err = mts_name_normalise(mts_span_of(host), name);
+  if (!err) err = context_net(m);
+  return err ? err : m->net->ops->certificate(m->net, name, chain, count, tls);
+}

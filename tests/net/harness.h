@@ -138,7 +138,7 @@ static size_t port_count;
 static pid_t servers_pid;
 static int servers_stdin;
 
-static uint16_t port_of(const char *name) {
+static inline uint16_t port_of(const char *name) {
   for (size_t i = 0; i < port_count; i++) {
     if (strcmp(ports[i].name, name) == 0) return ports[i].port;
   }
@@ -146,7 +146,7 @@ static uint16_t port_of(const char *name) {
   return 0;
 }
 
-static int start_servers(void **state) {
+static inline int start_servers(void **state) {
   (void)state;
   make_certificates();
   int in[2], out[2];
@@ -178,7 +178,7 @@ static int start_servers(void **state) {
   return 0;
 }
 
-static int stop_servers(void **state) {
+static inline int stop_servers(void **state) {
   (void)state;
   close(servers_stdin);
   waitpid(servers_pid, NULL, 0);
@@ -195,7 +195,7 @@ static inline struct mts_net *open_trusting(const char *https_server, const char
       .nameservers = "", .trust_anchors = "", .ca_file = ca_file, .ca_path = ca_path, .https_proxy = proxy, .helo = "test.example"};
   config.https_port = https_server ? port_of(https_server) : 443;
   struct mts_net *net = NULL;
-  assert_int_equal(mts_net_open_1(&config, &mts_clock_real, &net), MTS_OK);
+  assert_int_equal(mts_net_open_2(&config, &mts_clock_real, &net), MTS_OK);
   return net;
 }
 

@@ -199,7 +199,14 @@ static bool spy_turn(struct mts_net *net, int ms) {
 static void spy_leave(struct mts_net *net) { (void)net; }
 
 static const struct mts_net_ops spy_ops = {
-    spy_leave, spy_leave, spy_dns, spy_https, spy_probe, spy_timer, spy_cancel, spy_turn,
+    .free = spy_leave,
+    .forget = spy_leave,
+    .dns = spy_dns,
+    .https = spy_https,
+    .probe = spy_probe,
+    .timer = spy_timer,
+    .cancel = spy_cancel,
+    .turn = spy_turn,
 };
 
 /* ---- lookups ---- */
