@@ -447,8 +447,8 @@ typedef void (*mts_probe_fn)(void *arg, enum mts_err err, const struct mts_tls *
 MTS_PUBLIC enum mts_err mts_probe_start(struct mts *m, const char *host, const struct mts_probe_opts *opts, mts_probe_fn done,
                                         void *arg, struct mts_probe **probe);
 MTS_PUBLIC void mts_probe_cancel(struct mts_probe **probe);
-/* A certificate that another program was shown by host, judged as by a probe (RFC 8461 4.2), at once: chain holds DER, the host's own
- * certificate first. tls: err and detail (CERT_*, or MTS_OK), subject, issuer, names, dates, fingerprint; the rest is zero. Errors:
+/* A certificate that another program was shown by host, judged as by a probe (RFC 8461 4.2), at once: chain holds DER or base64 of it, the
+ * host's own certificate first. tls: err and detail (CERT_*, or MTS_OK), subject, issuer, names, dates, fingerprint; the rest is zero. Errors:
  * NAME_*, ARGUMENT when the first is no certificate, SETTING when no trusted certificates are found (logged), NET_MODULE, NO_MEMORY. */
 MTS_PUBLIC enum mts_err mts_certificate_check(struct mts *m, const char *host, const struct mts_span *chain, size_t count,
                                               struct mts_tls *tls);

@@ -63,3 +63,10 @@ void host_open(lua_State *L) {
   lua_pop(L, 1);
   set_path(L);
 }
+
+void host_take_exit(lua_State *L) {
+  lua_getglobal(L, "os");
+  lua_pushnil(L);
+  lua_setfield(L, -2, "exit");
+  lua_pop(L, 1);
+}

@@ -13,5 +13,7 @@
 lua_State *host_state(size_t *used);
 /* Lua's libraries, and ours from beside the program or where they were installed; the environment's LUA_PATH plays no part. Raises. */
 void host_open(lua_State *L);
+/* Takes os.exit away, for programs that must not end because of a rule. */
+void host_take_exit(lua_State *L);
 
 #endif

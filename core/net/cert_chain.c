@@ -2,6 +2,7 @@
 #include "net/cert_chain.h"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
@@ -9,13 +10,46 @@
 #include "net/certificate.h"
 #include "net/trust.h"
 
-/* NULL: it is no certificate, or there is no memory. */
-static X509 *parsed(struct mts_span der) {
+#define CERTIFICATE_MAX ((size_t)1 << 20)
+
+/* Base64, line ends allowed. NULL: it is something else, or there is no memory. */
+static unsigned char *decoded(struct mts_span text, size_t *n) {
+  EVP_ENCODE_CTX *context = EVP_ENCODE_CTX_new();
+  unsigned char *bytes = OPENSSL_malloc(text.n + 1);
+  int first = 0, last = 0;
+  bool good = context && bytes;
+  if (good) {
+    EVP_DecodeInit(context);
+    good = EVP_DecodeUpdate(context, bytes, &first, (const unsigned char *)text.p, (int)text.n) >= 0 &&
+           EVP_DecodeFinal(context, bytes + first, &last) == 1;
+  }
+  EVP_ENCODE_CTX_free(context);
+  if (good) {
+    *n = (size_t)(first + last);
+    return bytes;
+  }
+  OPENSSL_free(bytes);
+  return NULL;
+}
+
+static X509 *parsed_der(struct mts_span der) {
   const unsigned char *at = (const unsigned char *)der.p;
-  X509 *certificate = der.n > 0 && der.n < INT32_MAX ? d2i_X509(NULL, &at, (long)der.n) : NULL;
+  X509 *certificate = d2i_X509(NULL, &at, (long)der.n);
   if (certificate && at == (const unsigned char *)der.p + der.n) return certificate;
   X509_free(certificate); /* bytes follow it */
   return NULL;
+}
+
+/* NULL: it is no certificate, or there is no memory. */
+static X509 *parsed(struct mts_span text) {
+  const char sequence = 0x30; /* DER begins with it, and base64 of DER with M */
+  if (!text.n || text.n > CERTIFICATE_MAX) return NULL;
+  if (text.p[0] == sequence) return parsed_der(text);
+  size_t n = 0;
+  unsigned char *der = decoded(text, &n);
+  X509 *certificate = der && n ? parsed_der(mts_span((const char *)der, n)) : NULL;
+  OPENSSL_free(der);
+  return certificate;
 }
 
 /* What comes with the host's certificate helps to find a way to a trusted one; what of it cannot be read does not. */

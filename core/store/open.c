@@ -63,7 +63,7 @@ enum mts_err mts_store_open(const char *path, const struct mts_clock *clock, str
     new->path = strdup(path);
     if (!new->path) err = MTS_ERR_NO_MEMORY;
   } else {
-    err = store_default_path("/var/lib/mtasts", log, &new->path);
+    err = store_default_path(MTS_STORE_SYSTEM_FOLDER, log, &new->path);
   }
   if (!err) err = connect(new);
   if (err)

@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "mtasts.h"
 
+#define MTS_STORE_SYSTEM_FOLDER "/var/lib/mtasts" /* of the default place; who may write there uses it */
+
 /* One domain: the policy in force, and how the last look at the live one went. Zero is "nothing known". */
 struct mts_entry {
   char domain[MTS_NAME_SIZE];

@@ -243,14 +243,6 @@ static void note_phase(struct rules *rules, const char *name) {
   }
 }
 
-/* What a program of smtpd's must never do: end before smtpd does. */
-static void take_exit(lua_State *L) {
-  lua_getglobal(L, "os");
-  lua_pushnil(L);
-  lua_setfield(L, -2, "exit");
-  lua_pop(L, 1);
-}
-
 /* Asks mtasts.osmtpd which phases have hooks. */
 static void take_hooks(lua_State *L, struct rules *rules) {
   lua_getglobal(L, "require");
@@ -272,7 +264,7 @@ static int load(lua_State *L) {
   const struct loading *loading = lua_touserdata(L, 1);
   struct rules *rules = loading->rules;
   host_open(L);
-  take_exit(L);
+  host_take_exit(L); /* smtpd ends when a filter does */
   session_object_open(L);
   rules->env = env_get(L);
   rules->env->event_base = rules->base;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/name.h"
+#include "outcome.h"
 #include "resolve/cache.h"
 #include "verify.h"
 
@@ -82,17 +83,6 @@ void tally_free(struct tally **tally) {
 
 /* ---- counting ---- */
 
-/* An operator wants to know of mail that waits; of tests and successes only when asking for more. */
-static void tell_log(const struct entry *entry) {
-  bool waits = entry->err && entry->policy && entry->policy->mode == MTS_MODE_ENFORCE;
-  enum mts_log_level level = waits ? MTS_LOG_WARNING : MTS_LOG_INFO;
-  if (!mts_log_wants(entry->tally->log, level)) return;
-  bool tells_more = entry->reason[0] && entry->err != MTS_ERR_MX_UNMATCHED;
-  mts_log_write(entry->tally->log, level, entry->domain, "session with %s [%s]: %s%s%s", entry->mx[0] ? entry->mx : entry->helo,
-                entry->address, entry->err ? mts_err_message(entry->err) : "TLS as wanted", tells_more ? ": " : "",
-                tells_more ? entry->reason : "");
-}
-
 static void store(struct tally *tally, const struct mts_session *session) {
   if (mono() < tally->paused_until_ms) {
     tally->lost++;
@@ -118,7 +108,7 @@ static void count(struct entry *entry) {
                                       .helo = entry->helo,
                                       .err = entry->err,
                                       .reason = entry->reason};
-  tell_log(entry);
+  outcome_log(entry->tally->log, &session, entry->helo);
   if (tally->show)
     tally->show(tally->arg, &session);
   else
@@ -164,28 +154,6 @@ static void judge(struct entry *entry) {
 }
 
 /* ---- policy and host ---- */
-
-struct found {
-  struct mts_policy *policy;
-};
-
-static void policy_found(void *arg, enum mts_err err, struct mts_answer *answer) {
-  struct found *found = arg;
-  (void)err;
-  if (answer && answer->policy && answer->policy->mode != MTS_MODE_NONE)
-    found->policy = mts_policy_ref((struct mts_policy *)(uintptr_t)answer->policy);
-  mts_answer_free(&answer);
-}
-
-/* As published, whatever the operator's rules say of it. NULL: none in force. */
-static struct mts_policy *policy_of(const struct tally *tally, const char *domain) {
-  const struct mts_lookup_opts opts = {.freshness = MTS_CACHE_ONLY, .no_rules = true};
-  struct found found = {0};
-  struct mts_lookup *lookup = NULL;
-  if (mts_lookup_start(tally->m, domain, &opts, policy_found, &found, &lookup)) return NULL;
-  mts_lookup_cancel(&lookup); /* it never waits */
-  return found.policy;
-}
 
 static void choose_host(struct entry *entry, const struct mts_host *hosts, size_t count) {
   for (size_t i = 0; i < count && !entry->mx[0]; i++) {
@@ -257,7 +225,7 @@ static bool guess_domain(const struct tally *tally, const char *address, char do
   int64_t best = -1;
   if (suspects && store) mts_store_hosts_of_address(store, address, suspect, suspects);
   for (size_t i = 0; suspects && i < suspects->count; i++) {
-    struct mts_policy *policy = policy_of(tally, suspects->domain[i]);
+    struct mts_policy *policy = outcome_policy(tally->m, suspects->domain[i]);
     int64_t weight = recent_asked_ms(tally->recent, suspects->domain[i]) + (policy ? INT64_MAX / 2 : 0);
     mts_policy_free(&policy);
     if (weight <= best) continue;
@@ -291,6 +259,6 @@ void tally_outcome(struct tally *tally, const struct outgoing_outcome *outcome) 
     release(entry);
     return;
   }
-  entry->policy = policy_of(tally, entry->domain);
+  entry->policy = outcome_policy(tally->m, entry->domain);
   find_host(entry);
 }

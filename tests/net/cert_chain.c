@@ -57,6 +57,27 @@ static void what_came_with_the_certificate_helps_to_find_a_trusted_one(void **st
   drop(chain[0]), drop(chain[2]);
 }
 
+static void base64_is_as_good_as_der(void **state) {
+  (void)state;
+  struct mts_span der = der_of(below), der_middle = der_of(middle);
+  unsigned char text[4096], lines[4096];
+  assert_true(der.n * 4 / 3 + 4 < sizeof text);
+  int n = EVP_EncodeBlock(text, (const unsigned char *)der.p, (int)der.n), lines_n = 0, last = 0;
+  EVP_ENCODE_CTX *context = EVP_ENCODE_CTX_new();
+  EVP_EncodeInit(context);
+  EVP_EncodeUpdate(context, lines, &lines_n, (const unsigned char *)der_middle.p, (int)der_middle.n);
+  EVP_EncodeFinal(context, lines + lines_n, &last);
+  EVP_ENCODE_CTX_free(context);
+  struct mts_span chain[] = {{(const char *)text, (size_t)n}, {(const char *)lines, (size_t)(lines_n + last)}};
+  assert_int_equal(judged("below.example.com", chain, 2).err, MTS_OK);
+  chain[0].n--; /* cut */
+  struct mts_net *net = open_world(NULL, "");
+  struct mts_tls tls;
+  assert_int_equal(net->ops->certificate(net, "below.example.com", chain, 2, &tls), MTS_ERR_ARGUMENT);
+  close_world(net);
+  drop(der), drop(der_middle);
+}
+
 static void what_came_with_the_certificate_is_not_trusted_itself(void **state) {
   (void)state;
   X509 *certificate = read_leaf("selfsigned");
@@ -135,6 +156,7 @@ int main(void) {
       cmocka_unit_test(expired_wrong_name_and_untrusted_are_told_apart),
       cmocka_unit_test(what_came_with_the_certificate_helps_to_find_a_trusted_one),
       cmocka_unit_test(what_came_with_the_certificate_is_not_trusted_itself),
+      cmocka_unit_test(base64_is_as_good_as_der),
       cmocka_unit_test(garbage_is_refused_and_changes_nothing),
       cmocka_unit_test(without_trusted_certificates_there_is_no_verdict),
   };

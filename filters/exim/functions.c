@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: ISC */
+#include "functions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "decision.h"
+#include "report.h"
+#include "rules.h"
+
+static const char *argument(int argc, const char *const *argv, int i) { return i < argc && argv[i] ? argv[i] : ""; }
+
+static enum exim_result fail(struct mts_buf *text, const char *why) {
+  mts_buf_reset(text);
+  mts_buf_addf(text, "MTA-STS: %s", why);
+  return EXIM_FAIL;
+}
+
+enum exim_result function_policy(int argc, const char *const *argv, struct mts_buf *text) {
+  const char *why = NULL;
+  const struct process *process = process_get(&why);
+  if (!process) return fail(text, why);
+  return decision_make(process, argument(argc, argv, 0), text);
+}
+
+/* ---- events ---- */
+
+enum { EVENT_NAME, EVENT_DATA, EVENT_ERRNO, EVENT_DOMAIN, EVENT_HOST, EVENT_ADDRESS, EVENT_INFO };
+
+/* The value of key in "key=value key=value …"; empty: none. */
+static struct mts_span value_of(const char *info, const char *key) {
+  size_t n = strlen(key);
+  for (const char *at = info; *at; at += strspn(at, " ")) {
+    size_t length = strcspn(at, " ");
+    if (length > n && at[n] == '=' && strncmp(at, key, n) == 0) return mts_span(at + n + 1, length - n - 1);
+    at += length;
+  }
+  return mts_span(NULL, 0);
+}
+
+/* $tls_out_certificate_verified is a number whose lowest bit counts. */
+static bool is_odd(struct mts_span number) { return number.n && (number.p[number.n - 1] & 1); }
+
+static struct exim_event event_of(int argc, const char *const *argv, const char *info) {
+  struct mts_span dane = value_of(info, "dane");
+  return (struct exim_event){.name = argument(argc, argv, EVENT_NAME),
+                             .data = argument(argc, argv, EVENT_DATA),
+                             .domain = argument(argc, argv, EVENT_DOMAIN),
+                             .host = argument(argc, argv, EVENT_HOST),
+                             .address = argument(argc, argv, EVENT_ADDRESS),
+                             .filtered = mts_span_equals(value_of(info, "mode"), "enforce"),
+                             .tls = value_of(info, "cipher").n > 0,
+                             .verified = is_odd(value_of(info, "cv")),
+                             .dane = mts_span_equals(dane, "yes"),
+                             .certificate = value_of(info, "cert")};
+}
+
+static void no_mx(const char *domain) {
+  const char *why = NULL;
+  const struct process *process = process_get(&why);
+  struct mts_destination destination;
+  if (!process || mts_destination_parse(mts_span_of(domain), &destination) || destination.kind == MTS_DEST_LITERAL) return;
+  report_no_mx(process, destination.domain);
+  decision_recheck(process, destination.domain);
+}
+
+enum exim_result function_event(int argc, const char *const *argv, struct exim_session *session) {
+  const char *info = argument(argc, argv, EVENT_INFO), *why = NULL;
+  const struct exim_event event = event_of(argc, argv, info);
+  struct exim_outcome outcome;
+  if (strcmp(event.name, "sts:no-mx") == 0) {
+    no_mx(event.domain);
+  } else if (exim_session_event(session, &event, &outcome)) {
+    char source[64];
+    mts_text_clean(source, sizeof source, value_of(info, "source"));
+    const struct process *process = process_get(&why);
+    if (process) report_session(process, session, &outcome, source);
+  }
+  return EXIM_OK;
+}
+
+/* ---- certificates ---- */
+
+enum exim_result function_cert(int argc, const char *const *argv, struct exim_session *chain, struct mts_buf *text) {
+  uint64_t depth;
+  if (!mts_number_parse(mts_span_of(argument(argc, argv, 0)), SESSION_CHAIN_MOST, &depth))
+    return fail(text, "mtasts_cert: the depth is no number");
+  exim_session_keep(chain, depth, mts_span_of(argument(argc, argv, 1)));
+  if (depth) return EXIM_OK;
+  const char *why = NULL;
+  const struct process *process = process_get(&why);
+  char word[REPORT_WORD_SIZE] = "unknown";
+  if (process) report_certificate(process, argument(argc, argv, 2), chain->chain, chain->chain_count, word);
+  exim_session_clear(chain);
+  return mts_buf_addf(text, "%s", word) ? EXIM_FAIL : EXIM_OK;
+}
+
+/* ---- the operator's functions ---- */
+
+/* Of letters, digits, dots and hyphens: nothing in it can be meant for a shell, a path or a query. */
+static bool is_plain_name(const char *text) {
+  struct mts_destination destination;
+  return mts_destination_parse(mts_span_of(text), &destination) == MTS_OK && destination.kind == MTS_DEST_DOMAIN &&
+         strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") == strlen(text);
+}
+
+static int repeated(const char *text, int argc, const char *const *argv) {
+  for (int i = 1; i < argc; i++) {
+    const char *one = argument(argc, argv, i);
+    if (*one && strstr(text, one) && !is_plain_name(one)) return i;
+  }
+  return -1;
+}
+
+struct calling {
+  const struct process *process;
+  int argc;
+  const char *const *argv;
+};
+
+static void call(struct worker *worker, void *arg) {
+  const struct calling *calling = arg;
+  rules_call(calling->process, worker, calling->argv[0], calling->argc - 1, calling->argv + 1);
+}
+
+enum exim_result function_call(int argc, const char *const *argv, struct mts_buf *text, int *repeats) {
+  static const char *const ends[] = {[WORKER_DIED] = "mtasts_call: the rules' process died",
+                                     [WORKER_LATE] = "mtasts_call: the rules did not answer in time",
+                                     [WORKER_NOT_STARTED] = "mtasts_call: no process could be started for the rules"};
+  const char *why = NULL;
+  *repeats = -1;
+  const struct process *process = process_get(&why);
+  if (!process) return fail(text, why);
+  if (argc < 1 || argc - 1 > RULES_ARGUMENTS_MOST) return fail(text, "mtasts_call: wants a name and at most 6 arguments");
+  if (!rules_are_set(process)) return fail(text, "mtasts_call: the setting rules names no file");
+  struct calling calling = {.process = process, .argc = argc, .argv = argv};
+  const struct worker_terms terms = {.m = process->m,
+                                     .answer_ms = process->m->mail_deadline_ms + 2000,
+                                     .life_ms = process->m->mail_deadline_ms + 4000,
+                                     .store = process->store[0] ? process->store : NULL};
+  struct worker_reply reply = {0};
+  enum worker_end end = worker_run(call, &calling, &terms, &reply);
+  if (end != WORKER_ANSWERED) {
+    mts_log_write(process->m->log, MTS_LOG_ERROR, NULL, "%s", ends[end]);
+    return fail(text, ends[end]);
+  }
+  enum mts_err err = strlen(reply.text) == reply.n ? mts_buf_add(text, reply.text, reply.n) : MTS_ERR_ARGUMENT;
+  *repeats = repeated(reply.text, argc, argv);
+  free(reply.text);
+  return err ? fail(text, "mtasts_call: the result holds a NUL, or there is no memory") : (enum exim_result)reply.code;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: ISC
+ * What Exim's expansions can call, without Exim: a name, its arguments, a result and a text. */
+#ifndef MTASTS_EXIM_FUNCTIONS_H
+#define MTASTS_EXIM_FUNCTIONS_H
+
+#include "result.h"
+
+struct mts_buf;
+struct exim_session;
+
+/* The arguments come from mail and may hold anything; what is added to text is safe to use as it is, but for what function_call says. */
+
+/* DOMAIN -> see policy_text.h. EXIM_FAIL: mail has to wait. */
+enum exim_result function_policy(int argc, const char *const *argv, struct mts_buf *text);
+/* NAME DATA ERRNO DOMAIN HOST ADDRESS INFO -> nothing, always. session is that of this process. */
+enum exim_result function_event(int argc, const char *const *argv, struct exim_session *session);
+/* DEPTH CERTIFICATE HOST -> a word at depth 0, see report.h; nothing above, where chain keeps the certificate. */
+enum exim_result function_cert(int argc, const char *const *argv, struct exim_session *chain, struct mts_buf *text);
+/* NAME [ARGUMENT...] -> what the operator's function says. *repeats: the text has an argument in it, and that argument is more than a plain
+ * name; -1: none. */
+enum exim_result function_call(int argc, const char *const *argv, struct mts_buf *text, int *repeats);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: ISC
+ * exim-mtasts.so: what Exim calls by ${dlfunc{FILE}{NAME}{ARGUMENT}...}. No header of Exim's: one file fits all its versions. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "functions.h"
+#include "policy_text.h"
+#include "session.h"
+
+#define ENTRY __attribute__((visibility("default")))
+
+typedef unsigned char uschar;
+ENTRY int mtasts_policy(uschar **yield, int argc, uschar *argv[]);
+ENTRY int mtasts_event(uschar **yield, int argc, uschar *argv[]);
+ENTRY int mtasts_cert(uschar **yield, int argc, uschar *argv[]);
+ENTRY int mtasts_call(uschar **yield, int argc, uschar *argv[]);
+/* For mtasts exim: function(name, argument...) -> whether it succeeds, text */
+ENTRY int mtasts_lua(lua_State *L);
+
+/* Exim's, where it has it: a copy in memory that is tainted if like points to tainted memory. */
+uschar *string_copy_taint_function(const uschar *text, const void *like, const char *function, int line) __attribute__((weak));
+
+/* This process's; a transport's process sees its sessions one after the other. */
+static struct exim_session the_session, the_chain;
+/* The last text: Exim copies it, but not before we have returned. */
+static struct mts_buf the_text = {.limit = POLICY_TEXT_MAX + 4096};
+
+static const char *const *plain(uschar *argv[]) { return (const char *const *)argv; }
+
+/* With its memory given back: a process of Exim's is forked many times. */
+static void fresh_text(void) { mts_buf_free(&the_text); }
+
+static int give(enum exim_result result, uschar **yield) {
+  *yield = the_text.p ? (uschar *)the_text.p : NULL; /* NULL is the empty text */
+  return result;
+}
+
+int mtasts_policy(uschar **yield, int argc, uschar *argv[]) {
+  fresh_text();
+  return give(function_policy(argc, plain(argv), &the_text), yield);
+}
+
+int mtasts_event(uschar **yield, int argc, uschar *argv[]) {
+  *yield = NULL; /* anything else would change the delivery */
+  return function_event(argc, plain(argv), &the_session);
+}
+
+int mtasts_cert(uschar **yield, int argc, uschar *argv[]) {
+  fresh_text();
+  return give(function_cert(argc, plain(argv), &the_chain, &the_text), yield);
+}
+
+int mtasts_call(uschar **yield, int argc, uschar *argv[]) {
+  int repeats = -1;
+  fresh_text();
+  enum exim_result result = function_call(argc, plain(argv), &the_text, &repeats);
+  int code = give(result, yield);
+  if (result == EXIM_OK && repeats >= 0 && string_copy_taint_function)
+    *yield = string_copy_taint_function(*yield, argv[repeats], __func__, __LINE__);
+  return code;
+}
+
+/* ---- the command line ---- */
+
+struct function {
+  const char *name;
+  enum exim_result (*call)(int argc, const char *const *argv, struct mts_buf *text);
+};
+
+static enum exim_result cert(int argc, const char *const *argv, struct mts_buf *text) {
+  return function_cert(argc, argv, &the_chain, text);
+}
+
+static enum exim_result call(int argc, const char *const *argv, struct mts_buf *text) {
+  int repeats;
+  return function_call(argc, argv, text, &repeats);
+}
+
+int mtasts_lua(lua_State *L) {
+  static const struct function functions[] = {{"policy", function_policy}, {"cert", cert}, {"call", call}};
+  const char *name = luaL_checkstring(L, 1);
+  const char *argv[8] = {NULL};
+  int argc = lua_gettop(L) - 1;
+  if (argc > 7) return luaL_error(L, "too many arguments");
+  for (int i = 0; i < argc; i++) argv[i] = luaL_checkstring(L, i + 2);
+  fresh_text();
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+    if (strcmp(functions[i].name, name) != 0) continue;
+    lua_pushboolean(L, functions[i].call(argc, argv, &the_text) == EXIM_OK);
+    lua_pushlstring(L, the_text.p ? the_text.p : "", the_text.n);
+    return 2;
+  }
+  return luaL_error(L, "no function '%s'", name);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: ISC */
+#include "process.h"
+
+#include <errno.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "base/buf.h"
+
+static struct process the;
+
+/* Without openlog, which Exim may have called for itself. */
+static void to_syslog(void *arg, enum mts_log_level level, const char *line) {
+  (void)arg;
+  static const int priorities[] = {
+      [MTS_LOG_ERROR] = LOG_ERR, [MTS_LOG_WARNING] = LOG_WARNING, [MTS_LOG_INFO] = LOG_INFO, [MTS_LOG_DEBUG] = LOG_DEBUG};
+  syslog(LOG_MAIL | priorities[level], "mtasts: %s", line);
+}
+
+void process_take_log(const struct process *process, struct mts *m) {
+  if (settings_choice(process->settings, SETTING_log) == MTS_LOG_TO_SYSLOG) mts_log_redirect(m->log, to_syslog, NULL);
+}
+
+/* What the file does not say: nobody looks at Exim's stderr, and a policy is checked again after mail has its answer. */
+static enum mts_err set_defaults(struct mts_settings *settings) {
+  enum mts_err err = mts_settings_set(settings, "log", "syslog");
+  return err ? err : mts_settings_set(settings, "background", "yes");
+}
+
+static enum mts_err read_file(struct mts_settings *settings, char why[CONF_WHY_SIZE]) {
+  FILE *file = fopen(MTASTS_CONF_FILE, "re");
+  if (!file && errno == ENOENT) return MTS_OK;
+  if (!file) {
+    mts_text_format(why, CONF_WHY_SIZE, "%s: cannot be opened: %s", MTASTS_CONF_FILE, strerror(errno));
+    return MTS_ERR_SETTING;
+  }
+  enum mts_err err = conf_read(file, MTASTS_CONF_FILE, settings, why);
+  fclose(file);
+  return err;
+}
+
+static void note_store(struct process *process) {
+  const char *store = settings_text(process->settings, SETTING_store);
+  if (strcmp(store, "none") == 0) return;
+  mts_text_format(process->store, sizeof process->store, "%s", store[0] ? store : MTS_STORE_SYSTEM_FOLDER "/mtasts.db");
+}
+
+const struct process *process_get(const char **why) {
+  static char text[CONF_WHY_SIZE];
+  if (the.m) return &the;
+  memccpy(text, "out of memory", 0, sizeof text);
+  *why = text;
+  enum mts_err err = mts_settings_new(&the.settings);
+  if (!err) err = set_defaults(the.settings);
+  if (!err) err = read_file(the.settings, text);
+  if (!err) err = mts_new(the.settings, &the.m);
+  if (err) {
+    mts_settings_free(&the.settings);
+    return NULL;
+  }
+  note_store(&the);
+  process_take_log(&the, the.m);
+  return &the;
+}
