@@ -12,7 +12,8 @@
 
 #define EXIT_INTERNAL 70 /* EX_SOFTWARE */
 
-/* mtasts.place: where this program lies, whether as built, and where the programs for OpenSMTPD lie (absolute, or from here). */
+/* mtasts.place: where this program lies, whether as built, and where what mail servers start or load lies (absolute, or
+ * from here). */
 static int open_place(lua_State *L) {
   char folder[PATH_MAX];
   if (!mts_own_folder(folder)) return luaL_error(L, "cannot find out where this program lies");
@@ -21,6 +22,8 @@ static int open_place(lua_State *L) {
   lua_setfield(L, -2, "folder");
   lua_pushstring(L, MTASTS_OPENSMTPD_PLACE);
   lua_setfield(L, -2, "opensmtpd");
+  lua_pushstring(L, MTASTS_EXIM_PLACE);
+  lua_setfield(L, -2, "exim");
   lua_pushboolean(L, access(lua_pushfstring(L, "%sshare/lua/5.4/mtasts.lua", folder), R_OK) == 0);
   lua_setfield(L, -3, "built");
   lua_pop(L, 1);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "between.h"
 #include "decision.h"
 #include "report.h"
 #include "rules.h"
@@ -80,6 +81,18 @@ enum exim_result function_event(int argc, const char *const *argv, struct exim_s
   return EXIM_OK;
 }
 
+enum exim_result function_event_alone(int argc, const char *const *argv, pid_t exim) {
+  const char *why = NULL;
+  const struct process *process = process_get(&why);
+  if (!process) return EXIM_OK;
+  struct exim_session session = {0};
+  between_load(process->store, exim, &session);
+  function_event(argc, argv, &session);
+  between_save(process->store, exim, &session);
+  exim_session_clear(&session);
+  return EXIM_OK;
+}
+
 /* ---- certificates ---- */
 
 enum exim_result function_cert(int argc, const char *const *argv, struct exim_session *chain, struct mts_buf *text) {
@@ -124,6 +137,13 @@ static void call(struct worker *worker, void *arg) {
   rules_call(calling->process, worker, calling->argv[0], calling->argc - 1, calling->argv + 1);
 }
 
+/* For Exim's log. */
+static enum mts_err add_line(struct mts_buf *text, const char *words) {
+  char line[1200];
+  mts_text_clean(line, sizeof line, mts_span_of(words));
+  return mts_buf_addf(text, "%s", line);
+}
+
 enum exim_result function_call(int argc, const char *const *argv, struct mts_buf *text, int *repeats) {
   static const char *const ends[] = {[WORKER_DIED] = "mtasts_call: the rules' process died",
                                      [WORKER_LATE] = "mtasts_call: the rules did not answer in time",
@@ -145,8 +165,10 @@ enum exim_result function_call(int argc, const char *const *argv, struct mts_buf
     mts_log_write(process->m->log, MTS_LOG_ERROR, NULL, "%s", ends[end]);
     return fail(text, ends[end]);
   }
-  enum mts_err err = strlen(reply.text) == reply.n ? mts_buf_add(text, reply.text, reply.n) : MTS_ERR_ARGUMENT;
-  *repeats = repeated(reply.text, argc, argv);
+  bool good = reply.code == EXIM_OK;
+  enum mts_err err = strlen(reply.text) == reply.n ? MTS_OK : MTS_ERR_ARGUMENT;
+  if (!err) err = good ? mts_buf_add(text, reply.text, reply.n) : add_line(text, reply.text);
+  if (good) *repeats = repeated(reply.text, argc, argv);
   free(reply.text);
-  return err ? fail(text, "mtasts_call: the result holds a NUL, or there is no memory") : (enum exim_result)reply.code;
+  return err ? fail(text, "mtasts_call: the result holds a NUL, or there is no memory") : good ? EXIM_OK : EXIM_FAIL;
 }

@@ -3,6 +3,8 @@
 #ifndef MTASTS_EXIM_FUNCTIONS_H
 #define MTASTS_EXIM_FUNCTIONS_H
 
+#include <sys/types.h>
+
 #include "result.h"
 
 struct mts_buf;
@@ -14,6 +16,8 @@ struct exim_session;
 enum exim_result function_policy(int argc, const char *const *argv, struct mts_buf *text);
 /* NAME DATA ERRNO DOMAIN HOST ADDRESS INFO -> nothing, always. session is that of this process. */
 enum exim_result function_event(int argc, const char *const *argv, struct exim_session *session);
+/* The same for Exim's process exim, which starts a program for each event. */
+enum exim_result function_event_alone(int argc, const char *const *argv, pid_t exim);
 /* DEPTH CERTIFICATE HOST -> a word at depth 0, see report.h; nothing above, where chain keeps the certificate. */
 enum exim_result function_cert(int argc, const char *const *argv, struct exim_session *chain, struct mts_buf *text);
 /* NAME [ARGUMENT...] -> what the operator's function says. *repeats: the text has an argument in it, and that argument is more than a plain

@@ -4,12 +4,15 @@
 #include <lua.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "functions.h"
 #include "policy_text.h"
+#include "process.h"
 #include "session.h"
 
+#define ARGUMENTS_MOST 7 /* with more, Exim's count of them is garbage */
 #define ENTRY __attribute__((visibility("default")))
 
 typedef unsigned char uschar;
@@ -17,7 +20,7 @@ ENTRY int mtasts_policy(uschar **yield, int argc, uschar *argv[]);
 ENTRY int mtasts_event(uschar **yield, int argc, uschar *argv[]);
 ENTRY int mtasts_cert(uschar **yield, int argc, uschar *argv[]);
 ENTRY int mtasts_call(uschar **yield, int argc, uschar *argv[]);
-/* For mtasts exim: function(name, argument...) -> whether it succeeds, text */
+/* For mtasts exim: function(settings file or nil, name, argument...) -> whether it succeeds, text */
 ENTRY int mtasts_lua(lua_State *L);
 
 /* Exim's, where it has it: a copy in memory that is tainted if like points to tainted memory. */
@@ -70,6 +73,11 @@ struct function {
   enum exim_result (*call)(int argc, const char *const *argv, struct mts_buf *text);
 };
 
+static enum exim_result event(int argc, const char *const *argv, struct mts_buf *text) {
+  (void)text;
+  return function_event_alone(argc, argv, getppid());
+}
+
 static enum exim_result cert(int argc, const char *const *argv, struct mts_buf *text) {
   return function_cert(argc, argv, &the_chain, text);
 }
@@ -80,13 +88,14 @@ static enum exim_result call(int argc, const char *const *argv, struct mts_buf *
 }
 
 int mtasts_lua(lua_State *L) {
-  static const struct function functions[] = {{"policy", function_policy}, {"cert", cert}, {"call", call}};
-  const char *name = luaL_checkstring(L, 1);
-  const char *argv[8] = {NULL};
-  int argc = lua_gettop(L) - 1;
-  if (argc > 7) return luaL_error(L, "too many arguments");
-  for (int i = 0; i < argc; i++) argv[i] = luaL_checkstring(L, i + 2);
+  static const struct function functions[] = {{"policy", function_policy}, {"event", event}, {"cert", cert}, {"call", call}};
+  const char *file = luaL_optstring(L, 1, NULL), *name = luaL_checkstring(L, 2);
+  const char *argv[ARGUMENTS_MOST + 1] = {NULL};
+  int argc = lua_gettop(L) - 2;
+  if (argc > ARGUMENTS_MOST) return luaL_error(L, "too many arguments");
+  for (int i = 0; i < argc; i++) argv[i] = luaL_checkstring(L, i + 3);
   fresh_text();
+  if (file) process_use_file(file);
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     if (strcmp(functions[i].name, name) != 0) continue;
     lua_pushboolean(L, functions[i].call(argc, argv, &the_text) == EXIM_OK);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 
 static struct process the;
+static char settings_file[PATH_MAX]; /* empty: the one that was built in */
 
 /* Without openlog, which Exim may have called for itself. */
 static void to_syslog(void *arg, enum mts_log_level level, const char *line) {
@@ -27,14 +28,17 @@ static enum mts_err set_defaults(struct mts_settings *settings) {
   return err ? err : mts_settings_set(settings, "background", "yes");
 }
 
+void process_use_file(const char *path) { mts_text_format(settings_file, sizeof settings_file, "%s", path); }
+
 static enum mts_err read_file(struct mts_settings *settings, char why[CONF_WHY_SIZE]) {
-  FILE *file = fopen(MTASTS_CONF_FILE, "re");
-  if (!file && errno == ENOENT) return MTS_OK;
+  const char *path = settings_file[0] ? settings_file : MTASTS_CONF_FILE;
+  FILE *file = fopen(path, "re");
+  if (!file && errno == ENOENT && !settings_file[0]) return MTS_OK;
   if (!file) {
-    mts_text_format(why, CONF_WHY_SIZE, "%s: cannot be opened: %s", MTASTS_CONF_FILE, strerror(errno));
+    mts_text_format(why, CONF_WHY_SIZE, "%s: cannot be opened: %s", path, strerror(errno));
     return MTS_ERR_SETTING;
   }
-  enum mts_err err = conf_read(file, MTASTS_CONF_FILE, settings, why);
+  enum mts_err err = conf_read(file, path, settings, why);
   fclose(file);
   return err;
 }

@@ -16,6 +16,8 @@ struct process {
 
 /* NULL: the settings file is wrong, or there is no memory; why says it, static. It is tried again with each call. */
 const struct process *process_get(const char **why);
+/* Another settings file, before the first call; it must exist. */
+void process_use_file(const char *path);
 /* Where messages of a context of the module's go. */
 void process_take_log(const struct process *process, struct mts *m);
 

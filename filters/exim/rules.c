@@ -132,7 +132,8 @@ static void answer(const struct calling *calling, enum exim_result result, const
 static void answer_failure(const struct calling *calling, const char *why) {
   char text[WHY_SIZE + 100];
   complain(calling->rules->process, NULL, why);
-  mts_text_format(text, sizeof text, "mtasts_call %s: %s", calling->name, why);
+  int first = (int)strcspn(why, "|"); /* the traceback is for the log */
+  mts_text_format(text, sizeof text, "mtasts_call %s: %.*s", calling->name, first, why);
   answer(calling, EXIM_FAIL, text, strlen(text));
 }
 

@@ -5,8 +5,8 @@
 -- since, yields (may it wait: in a coroutine of mtasts it yields, elsewhere it drives the loop itself; the shape is the same),
 -- context (where it may be called), source (clause of an RFC, where there is one).
 
--- api.osmtpd is the module 'mtasts.osmtpd'.
-local api = { version = '0.1.0', functions = {}, constants = {}, world = {}, hooks = {}, osmtpd = {}, fields = {} }
+-- api.osmtpd is the module 'mtasts.osmtpd', api.exim the module 'mtasts.exim'.
+local api = { version = '0.1.0', functions = {}, constants = {}, world = {}, hooks = {}, osmtpd = {}, exim = {}, fields = {} }
 
 local ANYWHERE <const> = 'anywhere'
 local OUTSIDE <const> = 'anywhere but in a finalizer'
@@ -22,6 +22,7 @@ end
 local function fn(item) entry(api.functions, item) end
 local function method(item) entry(api.world, item) end
 local function osmtpd(item) entry(api.osmtpd, item) end
+local function exim(item) entry(api.exim, item) end
 
 -- ---- constants ----
 
@@ -281,6 +282,34 @@ osmtpd {
   name = 'disconnect', signature = 'disconnect(code, status, text)', context = RULES, args = REFUSAL,
   text = 'A decision: refuse this command and close the session.', results = 'a decision',
   errors = 'raises: as reject',
+}
+
+-- ---- the module 'mtasts.exim' ----
+
+local FOR_EXIM <const> = 'in rules; in programs other than Exim the functions are never called'
+
+exim {
+  name = 'provide', signature = 'provide(name, fn)', context = FOR_EXIM,
+  text = "Makes a function known to Exim's expansions: ${dlfunc{FILE}{mtasts_call}{NAME}{ARGUMENT}...} calls fn(argument, ...) with at most "
+    .. 'six strings. They come from mail and may hold anything. Each call has a process and a Lua state of its own, in which the rules '
+    .. 'are loaded anew: nothing is kept from one call to the next. It may wait for lookups and probes, mail_deadline_ms in all. What it '
+    .. 'returns is the expansion: a string; a number or boolean as a text; nil is the empty text; nil and an error, or what exim.defer '
+    .. 'returns, make the expansion fail. So does a function that raises an error, runs more than 50 million instructions, takes more '
+    .. 'than 64 MB of memory or kills its process; the log then says why. A text that repeats an argument which is no plain domain name '
+    .. 'is tainted, as the argument is.',
+  args = {
+    { 'name', 'string', 'letters, digits, _ . and -, beginning with a letter or _' },
+    { 'fn', 'function', 'fn(argument, ...) -> result' },
+  },
+  results = 'nothing', errors = 'raises: another name, no function, a name that is provided already',
+  source = "Exim's manual, string expansions, dlfunc",
+}
+exim {
+  name = 'defer', signature = 'defer(text)', context = FOR_EXIM,
+  text = "What a provided function returns to make the expansion fail: in address_data, a router's condition or an ACL mail is then deferred, "
+    .. 'with this text in the log. Not every option of Exim defers when its expansion fails: see exim-mtasts(8).',
+  args = { { 'text', 'string', 'why; what is not printable ASCII is written as \\xNN' } },
+  results = 'a deferral, to be returned', errors = 'raises: no text',
 }
 
 -- ---- what the functions return ----

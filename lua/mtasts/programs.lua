@@ -2,16 +2,22 @@
 -- Our other programs: where they lie, and how a shell is told of them.
 local place = require 'mtasts.place'
 
-local programs = { built = place.built }
+local programs = { built = place.built, own = place.folder .. '/mtasts' }
 
--- The folder of those that OpenSMTPD starts: beside this one as built, else where they are installed.
-function programs.opensmtpd()
+-- A folder of what is ours: beside this program as built, else where it is installed.
+local function folder(installed)
   if place.built then return place.folder end
-  if place.opensmtpd:sub(1, 1) == '/' then return place.opensmtpd end
-  local path, count = place.folder .. '/' .. place.opensmtpd
+  if installed:sub(1, 1) == '/' then return installed end
+  local path, count = place.folder .. '/' .. installed
   repeat path, count = path:gsub('/[^/]+/%.%.', '', 1) until count == 0
   return path
 end
+
+-- The folder of those that OpenSMTPD starts.
+function programs.opensmtpd() return folder(place.opensmtpd) end
+
+-- The folder of the module that Exim loads.
+function programs.exim() return folder(place.exim) end
 
 -- A word for a shell.
 function programs.quoted(word)

@@ -7,6 +7,7 @@ return {
   parse = 'Judges a record, a policy or a destination.',
   store = 'Shows and clears what is stored.',
   setup = 'Prints what a mail server needs in its configuration.',
+  exim = 'What Exim is told, for those without dlfunc and for you.',
   replay = 'Plays a recorded session of OpenSMTPD again, with rules.',
   run = 'Runs a Lua script with mtasts.',
 }

@@ -75,13 +75,15 @@ describe('mtasts.api', function()
     for name in pairs(api.world) do assert.is_true(found[name], name .. ' is documented, but is not there') end
   end)
 
-  it("names every function of mtasts.osmtpd, and no other", function()
-    local module = require 'mtasts.osmtpd'
-    for name in pairs(module) do
-      assert.is_truthy(api.osmtpd[name] or name == '_hooks', name .. ' is not in mtasts/api.lua')
-    end
-    for name in pairs(api.osmtpd) do assert.equal('function', type(module[name]), name .. ' is documented, but is not there') end
-  end)
+  for server, own in pairs { osmtpd = '_hooks', exim = '_call' } do
+    it('names every function of mtasts.' .. server .. ', and no other', function()
+      local module = require('mtasts.' .. server)
+      for name in pairs(module) do
+        assert.is_truthy(api[server][name] or name == own, name .. ' is not in mtasts/api.lua')
+      end
+      for name in pairs(api[server]) do assert.equal('function', type(module[name]), name .. ' is documented, but is not there') end
+    end)
+  end
 
   it('names every field of a session, and no other', function()
     local known = { id = true, recipients = true }
@@ -101,7 +103,7 @@ describe('mtasts.api', function()
   end)
 
   it('each entry is complete', function()
-    for _, list in ipairs { api.functions, api.world, api.osmtpd } do
+    for _, list in ipairs { api.functions, api.world, api.osmtpd, api.exim } do
       for name, entry in pairs(list) do
         for _, key in ipairs { 'signature', 'text', 'results', 'since', 'context' } do
           assert.equal('string', type(entry[key]), name .. ' has no ' .. key)
