@@ -284,7 +284,7 @@ MTS_PUBLIC enum mts_err mts_session_record(struct mts *m, const struct mts_sessi
   X(background, bool, "no", "check and refresh cached policies while the program runs; for long-lived programs")                    \
   X(rules, text, "", "file with rules in Lua; empty: none")                                                                        \
   X(record, text, "", "file to which filter-mtasts appends what smtpd says, for mtasts replay; empty: none")                       \
-  X(count_sessions, bool, "yes", "filter-mtasts counts in the store how TLS with mail hosts went, for TLS reporting (RFC 8460)")   \
+  X(count_sessions, bool, "yes", "what smtpd or Exim loads counts in the store how TLS with mail hosts went, for TLS reporting (RFC 8460)")   \
   X(memory_entries, number, "20000", "domains kept in memory by a long-lived program")                                             \
   X(memory_s, number, "10", "how long memory is believed before the store is asked again")                                         \
   X(log, choice, "stderr", "stderr, syslog, json (lines on stderr) or none")                                                       \
