@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,10 @@
 
 struct head {
   char magic[8];
-  struct exim_session session; /* pointers do not count */
+  uint8_t open, told, filtered, listed, offered, failed;
+  uint32_t dane_err, chain_count, chain_n[SESSION_CHAIN_MOST];
+  char domain[256], host[MTS_NAME_SIZE], address[64], helo[256], reason[SESSION_REASON_SIZE], failed_address[64],
+      failed_domain[256];
 };
 static const char magic[8] = "mtasess1";
 
@@ -25,24 +29,57 @@ static bool path_of(const char *store, pid_t exim, char path[PATH_MAX]) {
   return n > 0 && n < PATH_MAX;
 }
 
-static bool terminated(const char *text, size_t size) { return memchr(text, 0, size) != NULL; }
-
-static bool sound(const struct exim_session *session) {
-  return terminated(session->domain, sizeof session->domain) && terminated(session->host, sizeof session->host) &&
-         terminated(session->address, sizeof session->address) && terminated(session->helo, sizeof session->helo) &&
-         terminated(session->reason, sizeof session->reason) &&
-         terminated(session->failed_address, sizeof session->failed_address) &&
-         terminated(session->failed_domain, sizeof session->failed_domain) && session->chain_count <= SESSION_CHAIN_MOST &&
-         (unsigned)session->dane_err < MTS_ERR_COUNT;
+/* true: it ends in a NUL. */
+static bool take_text(char *to, const char *from, size_t size) {
+  memcpy(to, from, size);
+  return memchr(from, 0, size) != NULL;
 }
 
-static bool read_chain(FILE *file, const struct exim_session *from, struct exim_session *session) {
-  session->chain_count = 0;
-  memset(session->chain, 0, sizeof session->chain);
+static bool take(const struct head *head, struct exim_session *session) {
+  if (memcmp(head->magic, magic, sizeof magic) != 0 || head->dane_err >= MTS_ERR_COUNT || head->chain_count > SESSION_CHAIN_MOST)
+    return false;
+  session->open = head->open != 0;
+  session->told = head->told != 0;
+  session->filtered = head->filtered != 0;
+  session->listed = head->listed != 0;
+  session->offered = head->offered != 0;
+  session->failed = head->failed != 0;
+  session->dane_err = (enum mts_err)head->dane_err;
+  bool whole = take_text(session->domain, head->domain, sizeof head->domain);
+  whole &= take_text(session->host, head->host, sizeof head->host);
+  whole &= take_text(session->address, head->address, sizeof head->address);
+  whole &= take_text(session->helo, head->helo, sizeof head->helo);
+  whole &= take_text(session->reason, head->reason, sizeof head->reason);
+  whole &= take_text(session->failed_address, head->failed_address, sizeof head->failed_address);
+  return whole & take_text(session->failed_domain, head->failed_domain, sizeof head->failed_domain);
+}
+
+static void put(const struct exim_session *session, struct head *head) {
+  memset(head, 0, sizeof *head);
+  memcpy(head->magic, magic, sizeof magic);
+  head->open = session->open;
+  head->told = session->told;
+  head->filtered = session->filtered;
+  head->listed = session->listed;
+  head->offered = session->offered;
+  head->failed = session->failed;
+  head->dane_err = session->dane_err;
+  head->chain_count = (uint32_t)session->chain_count;
+  for (size_t i = 0; i < session->chain_count; i++) head->chain_n[i] = (uint32_t)session->chain[i].n;
+  memcpy(head->domain, session->domain, sizeof head->domain);
+  memcpy(head->host, session->host, sizeof head->host);
+  memcpy(head->address, session->address, sizeof head->address);
+  memcpy(head->helo, session->helo, sizeof head->helo);
+  memcpy(head->reason, session->reason, sizeof head->reason);
+  memcpy(head->failed_address, session->failed_address, sizeof head->failed_address);
+  memcpy(head->failed_domain, session->failed_domain, sizeof head->failed_domain);
+}
+
+static bool read_chain(FILE *file, const struct head *head, struct exim_session *session) {
   char *bytes = malloc(SESSION_CERT_MAX);
   bool good = bytes != NULL;
-  for (size_t i = 0; good && i < from->chain_count; i++) {
-    size_t n = from->chain[i].n;
+  for (size_t i = 0; good && i < head->chain_count; i++) {
+    size_t n = head->chain_n[i];
     good = n <= SESSION_CERT_MAX && fread(bytes, 1, n, file) == n;
     if (good && n) exim_session_keep(session, i, (struct mts_span){bytes, n});
   }
@@ -65,11 +102,8 @@ void between_load(const char *store, pid_t exim, struct exim_session *session) {
     return;
   }
   struct head head;
-  bool good = is_ours(file) && fread(&head, sizeof head, 1, file) == 1 && memcmp(head.magic, magic, sizeof magic) == 0;
-  if (good && sound(&head.session)) {
-    *session = head.session;
-    if (!read_chain(file, &head.session, session)) exim_session_clear(session);
-  }
+  bool good = is_ours(file) && fread(&head, sizeof head, 1, file) == 1 && take(&head, session) && read_chain(file, &head, session);
+  if (!good) exim_session_clear(session);
   fclose(file);
 }
 
@@ -85,10 +119,7 @@ static bool write_file(const char *path, const struct exim_session *session) {
     return false;
   }
   struct head head;
-  memset(&head, 0, sizeof head);
-  memcpy(head.magic, magic, sizeof magic);
-  head.session = *session;
-  for (size_t i = 0; i < SESSION_CHAIN_MOST; i++) head.session.chain[i].p = NULL;
+  put(session, &head);
   bool good = fwrite(&head, sizeof head, 1, file) == 1;
   for (size_t i = 0; good && i < session->chain_count; i++)
     good = !session->chain[i].n || fwrite(session->chain[i].p, 1, session->chain[i].n, file) == session->chain[i].n;

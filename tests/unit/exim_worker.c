@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: ISC
+ * Work in a process of its own: whatever happens there, the caller's process stays as it was. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "resolve/context.h"
+#include "worker.h"
+
+static struct mts *m;
+static int told[2]; /* a pipe of the caller's */
+
+static struct worker_reply run(worker_fn work, void *arg, uint32_t answer_ms, uint32_t life_ms, enum worker_end expected) {
+  const struct worker_terms terms = {.m = m, .answer_ms = answer_ms, .life_ms = life_ms};
+  struct worker_reply reply = {0};
+  assert_int_equal(worker_run(work, arg, &terms, &reply), expected);
+  errno = 0;
+  assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* there is no child that somebody else could meet */
+  assert_int_equal(errno, ECHILD);
+  return reply;
+}
+
+static void answer(struct worker *worker, void *arg) { worker_answer(worker, 4711, arg, strlen(arg)); }
+static void answer_nothing(struct worker *worker, void *arg) {
+  (void)arg;
+  worker_answer(worker, 0, "", 0);
+}
+
+static void an_answer_comes_whole(void **state) {
+  (void)state;
+  struct worker_reply reply = run(answer, (char[]){"mode=none"}, 5000, 5000, WORKER_ANSWERED);
+  assert_int_equal(reply.code, 4711);
+  assert_string_equal(reply.text, "mode=none");
+  free(reply.text);
+  reply = run(answer_nothing, NULL, 5000, 5000, WORKER_ANSWERED);
+  assert_int_equal(reply.n, 0);
+  free(reply.text);
+  char *large = calloc(1, WORKER_TEXT_MAX + 1);
+  memset(large, 'x', WORKER_TEXT_MAX);
+  reply = run(answer, large, 5000, 5000, WORKER_ANSWERED);
+  assert_int_equal(reply.n, WORKER_TEXT_MAX);
+  assert_string_equal(reply.text, large);
+  free(reply.text);
+  free(large);
+}
+
+static void crash(struct worker *worker, void *arg) {
+  (void)worker;
+  (void)arg;
+  raise(SIGSEGV);
+}
+static void leave(struct worker *worker, void *arg) {
+  (void)worker;
+  (void)arg;
+}
+static void hang(struct worker *worker, void *arg) {
+  (void)worker;
+  (void)arg;
+  for (;;) pause();
+}
+static void answer_in_part(struct worker *worker, void *arg) {
+  (void)arg;
+  int pipe;
+  memcpy(&pipe, worker, sizeof pipe); /* its only member */
+  assert_int_equal(write(pipe, "\0\0\0\0\377", 5), 5);
+}
+
+static void a_crash_silence_and_a_part_of_an_answer_are_told(void **state) {
+  (void)state;
+  run(crash, NULL, 5000, 5000, WORKER_DIED);
+  run(leave, NULL, 5000, 5000, WORKER_DIED);
+  run(answer_in_part, NULL, 5000, 5000, WORKER_DIED);
+}
+
+static double seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void one_that_hangs_is_left_in_time_and_ended(void **state) {
+  (void)state;
+  double from = seconds();
+  run(hang, NULL, 200, 60000, WORKER_LATE);
+  assert_true(seconds() - from < 3);
+  run(hang, NULL, 5000, 200, WORKER_DIED); /* its own life is over first */
+  assert_true(seconds() - from < 6);
+}
+
+static void answer_and_stay(struct worker *worker, void *arg) {
+  (void)arg;
+  worker_answer(worker, 0, "", 0);
+  for (;;) pause();
+}
+
+/* Who started the mail server may wait for the end of its output. */
+static void one_that_goes_on_holds_no_file_of_the_callers(void **state) {
+  (void)state;
+  int ends[2];
+  assert_int_equal(pipe(ends), 0);
+  int kept = dup(STDERR_FILENO);
+  dup2(ends[1], STDERR_FILENO);
+  free(run(answer_and_stay, NULL, 5000, 10000, WORKER_ANSWERED).text);
+  run(hang, NULL, 0, 10000, WORKER_ANSWERED);
+  dup2(kept, STDERR_FILENO);
+  close(kept);
+  close(ends[1]);
+  char byte;
+  double from = seconds();
+  assert_int_equal(read(ends[0], &byte, 1), 0);
+  assert_true(seconds() - from < 5);
+  close(ends[0]);
+}
+
+static void look_around(struct worker *worker, void *arg) {
+  (void)arg;
+  char text[200];
+  struct sigaction action;
+  sigaction(SIGTERM, NULL, &action);
+  bool plain = action.sa_handler == SIG_DFL;
+  sigaction(SIGCHLD, NULL, &action);
+  plain = plain && action.sa_handler == SIG_DFL;
+  int open_files = 0;
+  for (int fd = STDERR_FILENO + 2; fd < 64; fd++) open_files += fcntl(fd, F_GETFD) >= 0;
+  struct stat in, nothing;
+  bool null_in = fstat(0, &in) == 0 && stat("/dev/null", &nothing) == 0 && in.st_rdev == nothing.st_rdev;
+  int n = snprintf(text, sizeof text, "signals %d files %d stdin %d session %d", plain, open_files, null_in, getsid(0) == getpid());
+  worker_answer(worker, 0, text, (size_t)n);
+}
+
+static void handler(int signal) { (void)signal; }
+
+static void it_has_signals_files_and_a_session_of_its_own(void **state) {
+  (void)state;
+  const struct sigaction ours = {.sa_handler = handler};
+  struct sigaction before;
+  sigaction(SIGTERM, &ours, &before);
+  struct worker_reply reply = run(look_around, NULL, 5000, 5000, WORKER_ANSWERED);
+  assert_string_equal(reply.text, "signals 1 files 0 stdin 1 session 1");
+  free(reply.text);
+  struct sigaction after;
+  sigaction(SIGTERM, &before, &after);
+  assert_true(after.sa_handler == handler); /* and here nothing has changed */
+}
+
+/* Exim does so where it speaks with clients. */
+static void it_works_where_sigchld_is_ignored(void **state) {
+  (void)state;
+  const struct sigaction ignored = {.sa_handler = SIG_IGN};
+  struct sigaction before;
+  sigaction(SIGCHLD, &ignored, &before);
+  struct worker_reply reply = run(answer, (char[]){"well"}, 5000, 5000, WORKER_ANSWERED);
+  sigaction(SIGCHLD, &before, NULL);
+  assert_string_equal(reply.text, "well");
+  free(reply.text);
+}
+
+static void store_user(struct worker *worker, void *arg) {
+  (void)arg;
+  char text[64];
+  int n = snprintf(text, sizeof text, "%u %u %u", (unsigned)getuid(), (unsigned)geteuid(), (unsigned)getegid());
+  worker_answer(worker, setuid(0) == 0, text, (size_t)n);
+}
+
+static void root_becomes_the_owner_of_the_stores_folder_for_good(void **state) {
+  (void)state;
+  if (geteuid() != 0) skip();
+  char folder[] = "/tmp/mtasts-test-XXXXXX", file[64];
+  assert_non_null(mkdtemp(folder));
+  snprintf(file, sizeof file, "%s/mtasts.db", folder);
+  assert_int_equal(chown(folder, 54321, 54322), 0);
+  const struct worker_terms terms = {.m = m, .answer_ms = 5000, .life_ms = 5000, .store = file};
+  struct worker_reply reply = {0};
+  assert_int_equal(worker_run(store_user, NULL, &terms, &reply), WORKER_ANSWERED);
+  assert_int_equal(reply.code, 0);
+  assert_string_equal(reply.text, "54321 54321 54322");
+  free(reply.text);
+  assert_int_equal(rmdir(folder), 0);
+}
+
+static void count_down(struct worker *worker, void *arg) {
+  (void)worker;
+  (void)arg;
+  assert_int_equal(write(told[1], "x", 1), -1); /* not even that is open there */
+}
+
+static void nothing_of_the_callers_stays_open(void **state) {
+  (void)state;
+  assert_int_equal(pipe(told), 0);
+  run(count_down, NULL, 5000, 5000, WORKER_DIED);
+  close(told[1]);
+  char byte;
+  assert_int_equal(read(told[0], &byte, 1), 0);
+  close(told[0]);
+}
+
+static int start(void **state) {
+  (void)state;
+  struct mts_settings *settings = NULL;
+  if (mts_settings_new(&settings) || mts_settings_set(settings, "store", "none") || mts_new(settings, &m)) return 1;
+  mts_settings_free(&settings);
+  return 0;
+}
+static int end(void **state) {
+  (void)state;
+  mts_free(&m);
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(an_answer_comes_whole),
+      cmocka_unit_test(a_crash_silence_and_a_part_of_an_answer_are_told),
+      cmocka_unit_test(one_that_hangs_is_left_in_time_and_ended),
+      cmocka_unit_test(one_that_goes_on_holds_no_file_of_the_callers),
+      cmocka_unit_test(it_has_signals_files_and_a_session_of_its_own),
+      cmocka_unit_test(it_works_where_sigchld_is_ignored),
+      cmocka_unit_test(root_becomes_the_owner_of_the_stores_folder_for_good),
+      cmocka_unit_test(nothing_of_the_callers_stays_open),
+  };
+  return cmocka_run_group_tests(tests, start, end);
+}
