@@ -25,7 +25,7 @@ static unsigned char *decoded(struct mts_span text, size_t *n) {
   }
   EVP_ENCODE_CTX_free(context);
   if (good) {
-    *n = (size_t)(first + last);
+    *n = (size_t)first + (size_t)last;
     return bytes;
   }
   OPENSSL_free(bytes);

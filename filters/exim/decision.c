@@ -63,7 +63,7 @@ static void answered(void *arg, enum mts_err err, struct mts_answer *answer) {
   struct mts_buf text = {.limit = POLICY_TEXT_MAX};
   enum exim_result result = err ? no_memory(&text) : say(answer, &text);
   mts_answer_free(&answer);
-  worker_answer(worker, result, text.p ? text.p : "", text.n);
+  worker_answer(worker, (int)result, text.p ? text.p : "", text.n);
   mts_buf_free(&text);
 }
 

@@ -38,7 +38,7 @@ static void fresh_text(void) { mts_buf_free(&the_text); }
 
 static int give(enum exim_result result, uschar **yield) {
   *yield = the_text.p ? (uschar *)the_text.p : NULL; /* NULL is the empty text */
-  return result;
+  return (int)result;
 }
 
 int mtasts_policy(uschar **yield, int argc, uschar *argv[]) {
@@ -48,7 +48,7 @@ int mtasts_policy(uschar **yield, int argc, uschar *argv[]) {
 
 int mtasts_event(uschar **yield, int argc, uschar *argv[]) {
   *yield = NULL; /* anything else would change the delivery */
-  return function_event(argc, plain(argv), &the_session);
+  return (int)function_event(argc, plain(argv), &the_session);
 }
 
 int mtasts_cert(uschar **yield, int argc, uschar *argv[]) {

@@ -126,7 +126,7 @@ struct calling {
 };
 
 static void answer(const struct calling *calling, enum exim_result result, const char *text, size_t n) {
-  worker_answer(calling->worker, result, text, n);
+  worker_answer(calling->worker, (int)result, text, n);
 }
 
 static void answer_failure(const struct calling *calling, const char *why) {
