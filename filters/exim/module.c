@@ -87,6 +87,24 @@ static enum exim_result call(int argc, const char *const *argv, struct mts_buf *
   return function_call(argc, argv, text, &repeats);
 }
 
+static int let_go(lua_State *L) {
+  (void)L;
+  exim_session_clear(&the_chain);
+  mts_buf_free(&the_text);
+  process_end();
+  return 0;
+}
+
+/* Before this module is unloaded with the Lua state; Exim keeps it. */
+static void at_the_end(lua_State *L) {
+  lua_newuserdatauv(L, 0, 0);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, let_go);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_setfield(L, LUA_REGISTRYINDEX, "mtasts.exim-module");
+}
+
 int mtasts_lua(lua_State *L) {
   static const struct function functions[] = {{"policy", function_policy}, {"event", event}, {"cert", cert}, {"call", call}};
   const char *file = luaL_optstring(L, 1, NULL), *name = luaL_checkstring(L, 2);
@@ -94,6 +112,7 @@ int mtasts_lua(lua_State *L) {
   int argc = lua_gettop(L) - 2;
   if (argc > ARGUMENTS_MOST) return luaL_error(L, "too many arguments");
   for (int i = 0; i < argc; i++) argv[i] = luaL_checkstring(L, i + 3);
+  at_the_end(L);
   fresh_text();
   if (file) process_use_file(file);
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {

@@ -66,3 +66,8 @@ const struct process *process_get(const char **why) {
   process_take_log(&the, the.m);
   return &the;
 }
+
+void process_end(void) {
+  mts_free(&the.m);
+  mts_settings_free(&the.settings);
+}

@@ -18,6 +18,8 @@ struct process {
 const struct process *process_get(const char **why);
 /* Another settings file, before the first call; it must exist. */
 void process_use_file(const char *path);
+/* For programs that end well; Exim's processes just end. */
+void process_end(void);
 /* Where messages of a context of the module's go. */
 void process_take_log(const struct process *process, struct mts *m);
 

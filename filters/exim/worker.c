@@ -23,8 +23,11 @@
 
 #define PIPE_FD (STDERR_FILENO + 1)
 
+#define AFTER_MS 500 /* who has not answered when nobody waits any more has this long left */
+
 struct worker {
   int pipe; /* -1: it has answered, or nobody waits */
+  uint32_t life_ms;
 };
 
 struct head {
@@ -115,12 +118,13 @@ void worker_answer(struct worker *worker, int code, const char *text, size_t n) 
   struct head head = {.code = code, .n = n > WORKER_TEXT_MAX ? 0 : (uint32_t)n};
   if (write_all(worker->pipe, &head, sizeof head)) write_all(worker->pipe, text, head.n);
   let_go_of_files(worker);
+  set_life(worker->life_ms);
 }
 
 __attribute__((noreturn)) static void live(worker_fn work, void *arg, const struct worker_terms *terms, int pipe) {
-  struct worker worker = {.pipe = pipe};
+  struct worker worker = {.pipe = pipe, .life_ms = terms->life_ms};
   own_signals();
-  set_life(terms->life_ms);
+  set_life(pipe < 0 ? terms->life_ms : terms->answer_ms + AFTER_MS);
   setsid();
   umask(077);
   context_after_fork(terms->m); /* while its files are still the ones it knows */

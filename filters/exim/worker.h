@@ -20,8 +20,9 @@ void worker_answer(struct worker *worker, int code, const char *text, size_t n);
 struct worker_terms {
   struct mts *m;      /* of which the process may make use */
   uint32_t answer_ms; /* how long its answer is waited for; 0: not at all */
-  uint32_t life_ms;   /* then it is ended, whatever it does */
-  const char *store;  /* run as root, it becomes the owner of this file's folder; NULL: no change */
+  uint32_t
+      life_ms; /* how long it may go on after its answer, or without one that is waited for; then it is ended, whatever it does */
+  const char *store; /* run as root, it becomes the owner of this file's folder; NULL: no change */
 };
 
 enum worker_end { WORKER_ANSWERED, WORKER_DIED, WORKER_LATE, WORKER_NOT_STARTED };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC
  * Work in a process of its own: whatever happens there, the caller's process stays as it was. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -94,8 +96,38 @@ static void one_that_hangs_is_left_in_time_and_ended(void **state) {
   double from = seconds();
   run(hang, NULL, 200, 60000, WORKER_LATE);
   assert_true(seconds() - from < 3);
-  run(hang, NULL, 5000, 200, WORKER_DIED); /* its own life is over first */
-  assert_true(seconds() - from < 6);
+}
+
+static void tell_and_hang(struct worker *worker, void *arg) {
+  (void)worker;
+  (void)arg;
+  assert_int_equal(prctl(PR_SET_NAME, "told-to-hang"), 0);
+  for (;;) pause();
+}
+
+static bool is_running(const char *name) {
+  DIR *all = opendir("/proc");
+  assert_non_null(all);
+  bool found = false;
+  for (struct dirent *entry; !found && (entry = readdir(all)) != NULL;) {
+    char path[300], text[32] = "";
+    snprintf(path, sizeof path, "/proc/%.200s/comm", entry->d_name);
+    FILE *file = fopen(path, "r");
+    if (!file) continue;
+    if (fgets(text, sizeof text, file)) found = strncmp(text, name, strlen(name)) == 0;
+    fclose(file);
+  }
+  closedir(all);
+  return found;
+}
+
+static void one_that_nobody_waits_for_any_more_ends_by_itself(void **state) {
+  (void)state;
+  run(tell_and_hang, NULL, 300, 60000, WORKER_LATE);
+  assert_true(is_running("told-to-hang"));
+  double from = seconds();
+  while (is_running("told-to-hang") && seconds() - from < 10) usleep(10000);
+  assert_true(seconds() - from < 5);
 }
 
 static void answer_and_stay(struct worker *worker, void *arg) {
@@ -223,6 +255,7 @@ int main(void) {
       cmocka_unit_test(an_answer_comes_whole),
       cmocka_unit_test(a_crash_silence_and_a_part_of_an_answer_are_told),
       cmocka_unit_test(one_that_hangs_is_left_in_time_and_ended),
+      cmocka_unit_test(one_that_nobody_waits_for_any_more_ends_by_itself),
       cmocka_unit_test(one_that_goes_on_holds_no_file_of_the_callers),
       cmocka_unit_test(it_has_signals_files_and_a_session_of_its_own),
       cmocka_unit_test(it_works_where_sigchld_is_ignored),
