@@ -294,9 +294,9 @@ exim {
     .. 'most six strings. They come from mail and may hold anything. Each call has a process and a Lua state of its own, in which the '
     .. 'rules are loaded anew: nothing is kept from one call to the next. It may wait for lookups and probes, mail_deadline_ms in all. '
     .. 'What it returns is the expansion: a string; a number or boolean as a text; nil is the empty text; nil and an error, or what '
-    .. 'exim.defer returns, make the expansion fail. So does a function that raises an error, runs more than 50 million instructions, takes more '
-    .. 'than 64 MB of memory or kills its process; the log then says why. A text that repeats an argument which is no plain domain name '
-    .. 'is tainted, as the argument is.',
+    .. 'exim.defer returns, make the expansion fail. So does a function that raises an error, runs more than 50 million instructions, '
+    .. 'takes more than 64 MB of memory or kills its process; the log then says why. A text that repeats an argument which is no plain '
+    .. 'domain name is tainted, as the argument is.',
   args = {
     { 'name', 'string', 'letters, digits, _ . and -, beginning with a letter or _' },
     { 'fn', 'function', 'fn(argument, ...) -> result' },
@@ -306,8 +306,9 @@ exim {
 }
 exim {
   name = 'defer', signature = 'defer(text)', context = FOR_EXIM,
-  text = "What a provided function returns to make the expansion fail: in address_data, a router's condition or an ACL mail is then "
-    .. 'deferred, with this text in the log. Not every option of Exim defers when its expansion fails: see exim-mtasts(8).',
+  text = "What a provided function returns to make the expansion fail: in address_data, the data of a router or an ACL mail is then "
+    .. 'deferred, with this text in the log. Other options of Exim do not defer when their expansion fails; a router with such a '
+    .. 'condition is skipped. See exim-mtasts(8).',
   args = { { 'text', 'string', 'why; what is not printable ASCII is written as \\xNN' } },
   results = 'a deferral, to be returned', errors = 'raises: no text',
 }

@@ -1,18 +1,26 @@
 -- SPDX-License-Identifier: ISC
--- mtasts setup opensmtpd: what a mail server's configuration needs, to paste. One module for each server: setup_SERVER.lua.
+-- mtasts setup SERVER: what a mail server's configuration needs, to paste. One module for each server: setup_SERVER.lua.
 local core = require 'mtasts.core'
+local machine = require 'mtasts.machine'
 local text = require 'mtasts.text'
 
 local setup = {}
 
-local servers <const> = { 'opensmtpd' }
+local servers <const> = { 'opensmtpd', 'exim' }
+-- Which option is for which server alone.
+local only <const> = { smtpd = 'opensmtpd', settings = 'opensmtpd', exim = 'exim', split = 'exim', light = 'exim', folder = 'exim' }
+local DEBIAN <const> = '/etc/exim4'
 
 function setup.options(command)
-  command:argument('what', 'Mail server: opensmtpd.'):argname 'WHAT'
-  command:option('--settings', 'Settings file of the programs.', '/etc/mtasts/mtasts.conf'):argname 'FILE'
+  command:argument('what', 'Mail server: opensmtpd or exim.'):argname 'WHAT'
   command:option('--config', "The server's configuration, to look for traps."):argname 'FILE'
-  command:option('--smtpd', 'The program smtpd, if it lies in no usual folder.'):argname 'FILE'
   command:flag('--commands', 'Only the commands that root runs once.')
+  command:option('--settings', 'opensmtpd: settings file of the programs.'):argname 'FILE'
+  command:option('--smtpd', 'opensmtpd: the program smtpd, if it lies in no usual folder.'):argname 'FILE'
+  command:option('--exim', 'exim: the program Exim, if it lies in no usual folder.'):argname 'FILE'
+  command:flag('--split', "exim: as files of Debian's split configuration.")
+  command:option('--folder', "exim: where Debian's configuration lies; /etc/exim4."):argname 'DIR'
+  command:flag('--light', 'exim: for an Exim without ${dlfunc.')
 end
 
 -- These names stand in commands and configurations that shells read, too.
@@ -29,9 +37,17 @@ function setup.main(args, cli)
     cli.refuse("setup: there is none for '%s'%s; there is: %s", args.what, near and (" (did you mean '" .. near .. "'?)") or '',
       table.concat(servers, ', '))
   end
+  for option, server in pairs(only) do
+    if args[option] and server ~= args.what then cli.refuse('setup: --%s is for %s alone', option, server) end
+  end
+  if args.folder and not args.split then cli.refuse 'setup: --folder is for --split alone' end
+  args.settings = args.settings or machine.settings
+  args.folder = args.folder or DEBIAN
   plain('--settings', args.settings, cli)
+  plain('--folder', args.folder, cli)
+  if args.exim then plain('--exim', args.exim, cli) end
   if args.store and args.store ~= '' and args.store ~= 'none' then plain('--store', args.store, cli) end
-  for _, option in ipairs { 'config', 'smtpd' } do
+  for _, option in ipairs { 'config', 'smtpd', 'exim' } do
     local file, why = io.open(args[option] or '/dev/null', 'rb')
     if not file then cli.refuse('setup: --%s %s', option, why) end
     file:close()
@@ -40,6 +56,7 @@ function setup.main(args, cli)
   if args.json then
     core.json_array(result.commands)
     core.json_array(result.warnings)
+    if result.files then core.json_array(result.files) end
     print(core.json_encode(result))
   else
     io.write(args.commands and table.concat(result.commands, '\n') .. '\n' or result.fragment)

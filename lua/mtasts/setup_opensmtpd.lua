@@ -1,26 +1,14 @@
 -- SPDX-License-Identifier: ISC
 -- A whole smtpd.conf with the paths of this machine, and what has to be done around it.
 local core = require 'mtasts.core'
+local machine = require 'mtasts.machine'
+local Page = require 'mtasts.page'
 local programs = require 'mtasts.programs'
 local text = require 'mtasts.text'
 
 local DEFAULT_FOLDER <const> = '/usr/libexec/opensmtpd' -- Debian, Fedora
-local DEFAULT_STORE <const> = '/var/lib/mtasts/mtasts.db'
 local DEFAULT_CA <const> = '/etc/ssl/certs/ca-certificates.crt'
-local READ_MAX <const> = 1 << 24
-
-local function content_of(path)
-  local file = io.open(path, 'rb')
-  local content = file and file:read(READ_MAX)
-  if file then file:close() end
-  return content
-end
-
-local function is_there(path)
-  local file = io.open(path, 'rb')
-  if file then file:close() end
-  return file ~= nil
-end
+local content_of, is_there, folder_of = machine.content_of, machine.is_there, machine.folder_of
 
 -- What is compiled into smtpd stands there as text: nothing of it needs to be run.
 local function look_at_smtpd(path)
@@ -40,30 +28,15 @@ local function look_at_smtpd(path)
   return {}
 end
 
--- The user smtpd starts tables and filters as.
-local function user_of_smtpd()
-  local passwd = '\n' .. (content_of '/etc/passwd' or '')
-  for _, name in ipairs { 'opensmtpd', '_smtpd', 'smtpd' } do
-    if passwd:find('\n' .. name .. ':', 1, true) then return name, true end
-  end
-  return 'opensmtpd', false
-end
-
-local function store_in(settings)
-  return ('\n' .. (content_of(settings) or '')):match '.*\n[ \t]*store[ \t]*=[ \t]*(/[^\n]-)[ \t\r]*%f[\n\0]'
-end
-
-local function folder_of(path) return path:match '^(.*)/[^/]*$' end
-
 local function survey(args)
   local smtpd = look_at_smtpd(args.smtpd)
-  local user, user_known = user_of_smtpd()
+  local user, user_known = machine.user_among { 'opensmtpd', '_smtpd', 'smtpd' } -- who smtpd starts tables and filters as
   local own = programs.opensmtpd()
   local given = args.store and args.store:sub(1, 1) == '/' and args.store or nil
   return {
     smtpd = smtpd.path, version = smtpd.version, libexec = smtpd.folder or DEFAULT_FOLDER, libexec_known = smtpd.folder ~= nil,
     ca = smtpd.ca or DEFAULT_CA, user = user, user_known = user_known, own = own, table = own .. '/table-mtasts',
-    filter = own .. '/filter-mtasts', settings = args.settings, store = store_in(args.settings) or given or DEFAULT_STORE,
+    filter = own .. '/filter-mtasts', settings = args.settings, store = machine.store_in(args.settings) or given or machine.store,
     given_store = given, config = args.config or '/etc/smtpd.conf', built = programs.built,
   }
 end
@@ -111,7 +84,7 @@ local function find_commands(facts)
   end
   local folder = folder_of(facts.store)
   local make = ('install -d -o %s -g %s -m 2770 %s'):format(facts.user, facts.user, programs.quoted(folder))
-  if facts.store == DEFAULT_STORE then
+  if facts.store == machine.store then
     -- It is for mtasts alone. smtpd starts filters with one group only: what is another's in there they could not use.
     add("policies are kept here; smtpd's programs run as " .. facts.user, make,
       ('chown -R %s:%s %s'):format(facts.user, facts.user, folder))
@@ -124,17 +97,6 @@ local function find_commands(facts)
     ('  echo "log_level = info" >%s'):format(facts.settings), 'chmod 644 ' .. facts.settings)
   if settings ~= '' then table.insert(list, #list - 2, ('[ -d %s ] || install -d -m 755 %s'):format(settings, settings)) end
   return list
-end
-
-local Page = {}
-Page.__index = Page
-function Page:line(line) self[#self + 1] = line or '' end
-function Page:note(words) self:line((text.wrap('# ' .. text.clean(words), '# ', 79))) end
-function Page:item(words) self:line((text.wrap('# - ' .. text.clean(words), '#   ', 79))) end
--- A line of the configuration; one too long goes on in the next.
-function Page:rule(first, second)
-  local whole = second and first .. ' ' .. second or first
-  self:line(#whole <= 79 and whole or first .. ' \\\n  ' .. second)
 end
 
 local function begin(page, facts, warnings)
@@ -215,13 +177,13 @@ end
 return function(args)
   local facts = survey(args)
   local warnings, commands = find_warnings(facts), find_commands(facts)
-  local page = setmetatable({}, Page)
+  local page = Page.new()
   begin(page, facts, warnings)
   steps(page, facts, commands)
   remarks(page, facts)
   rules(page, facts)
   return {
-    fragment = table.concat(page, '\n') .. '\n', commands = commands, warnings = warnings, user = facts.user, version = facts.version,
+    fragment = page:text(), commands = commands, warnings = warnings, user = facts.user, version = facts.version,
     paths = { table = facts.table, filter = facts.filter, libexec = facts.libexec, smtpd = facts.smtpd, settings = facts.settings,
       store = facts.store, ca_file = facts.ca, config = facts.config },
   }
