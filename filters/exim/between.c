@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "between.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
@@ -128,9 +129,27 @@ static bool write_file(const char *path, const struct exim_session *session) {
   return good;
 }
 
+/* Of sessions that never came to their end: a host that could not be reached, or an Exim that was killed. */
+static void sweep(const char *store) {
+  char path[PATH_MAX];
+  const char *slash = strrchr(store, '/');
+  int n = slash ? snprintf(path, sizeof path, "%.*s/", (int)(slash - store), store) : -1;
+  DIR *folder = n > 0 && n < PATH_MAX ? opendir(path) : NULL;
+  if (!folder) return;
+  const struct dirent *entry;
+  while ((entry = readdir(folder)) != NULL) {
+    struct stat st;
+    if (strncmp(entry->d_name, "exim-", 5) != 0 || !strstr(entry->d_name, ".session")) continue;
+    bool old = fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && time(NULL) - st.st_mtime >= OLD_S;
+    if (old && S_ISREG(st.st_mode)) unlinkat(dirfd(folder), entry->d_name, 0);
+  }
+  closedir(folder);
+}
+
 void between_save(const char *store, pid_t exim, const struct exim_session *session) {
   char path[PATH_MAX];
   if (!path_of(store, exim, path)) return;
   bool over = !session->open && !session->failed_address[0];
   if (over || !write_file(path, session)) unlink(path);
+  if (!over) sweep(store);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC
  * What Exim's events tell of a session, in the orders in which it sends them. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -224,6 +226,24 @@ static void a_session_that_is_over_leaves_no_file(void **state) {
   assert_int_equal(access(path, F_OK), -1);
 }
 
+static void what_others_left_an_hour_ago_goes(void **state) {
+  (void)state;
+  char old[96], fresh[96], other[96];
+  snprintf(old, sizeof old, "%s/exim-1.session", folder);
+  snprintf(fresh, sizeof fresh, "%s/exim-2.session", folder);
+  snprintf(other, sizeof other, "%s/exim-notes", folder);
+  const char *const all[] = {old, fresh, other};
+  const struct timespec long_ago[] = {{.tv_sec = time(NULL) - 7200}, {.tv_sec = time(NULL) - 7200}};
+  for (size_t i = 0; i < 3; i++) fclose(fopen(all[i], "w"));
+  assert_int_equal(utimensat(AT_FDCWD, old, long_ago, 0), 0);
+  assert_int_equal(utimensat(AT_FDCWD, other, long_ago, 0), 0);
+  say("tcp:connect", "25");
+  between_save(store, 4711, &session);
+  assert_int_equal(access(old, F_OK), -1);
+  assert_int_equal(unlink(fresh), 0);
+  assert_int_equal(unlink(other), 0);
+}
+
 static void write_bytes(const void *bytes, size_t n, mode_t mode) {
   FILE *file = fopen(path, "w");
   assert_non_null(file);
@@ -281,6 +301,7 @@ int main(void) {
       ALONE(what_a_host_says_is_bounded),
       IN_FOLDER(a_session_goes_on_in_the_next_program),
       IN_FOLDER(a_session_that_is_over_leaves_no_file),
+      IN_FOLDER(what_others_left_an_hour_ago_goes),
       IN_FOLDER(a_file_that_is_damaged_or_no_file_counts_as_none),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
