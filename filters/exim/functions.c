@@ -7,10 +7,9 @@
 #include "base/buf.h"
 #include "between.h"
 #include "decision.h"
+#include "event.h"
 #include "report.h"
 #include "rules.h"
-
-static const char *argument(int argc, const char *const *argv, int i) { return i < argc && argv[i] ? argv[i] : ""; }
 
 static enum exim_result fail(struct mts_buf *text, const char *why) {
   mts_buf_reset(text);
@@ -22,40 +21,10 @@ enum exim_result function_policy(int argc, const char *const *argv, struct mts_b
   const char *why = NULL;
   const struct process *process = process_get(&why);
   if (!process) return fail(text, why);
-  return decision_make(process, argument(argc, argv, 0), text);
+  return decision_make(process, exim_argument(argc, argv, 0), text);
 }
 
 /* ---- events ---- */
-
-enum { EVENT_NAME, EVENT_DATA, EVENT_ERRNO, EVENT_DOMAIN, EVENT_HOST, EVENT_ADDRESS, EVENT_INFO };
-
-/* The value of key in "key=value key=value …"; empty: none. */
-static struct mts_span value_of(const char *info, const char *key) {
-  size_t n = strlen(key);
-  for (const char *at = info; *at; at += strspn(at, " ")) {
-    size_t length = strcspn(at, " ");
-    if (length > n && at[n] == '=' && strncmp(at, key, n) == 0) return mts_span(at + n + 1, length - n - 1);
-    at += length;
-  }
-  return mts_span(NULL, 0);
-}
-
-/* $tls_out_certificate_verified is a number whose lowest bit counts. */
-static bool is_odd(struct mts_span number) { return number.n && (number.p[number.n - 1] & 1); }
-
-static struct exim_event event_of(int argc, const char *const *argv, const char *info) {
-  struct mts_span dane = value_of(info, "dane");
-  return (struct exim_event){.name = argument(argc, argv, EVENT_NAME),
-                             .data = argument(argc, argv, EVENT_DATA),
-                             .domain = argument(argc, argv, EVENT_DOMAIN),
-                             .host = argument(argc, argv, EVENT_HOST),
-                             .address = argument(argc, argv, EVENT_ADDRESS),
-                             .filtered = mts_span_equals(value_of(info, "mode"), "enforce"),
-                             .tls = value_of(info, "cipher").n > 0,
-                             .verified = is_odd(value_of(info, "cv")),
-                             .dane = mts_span_equals(dane, "yes"),
-                             .certificate = value_of(info, "cert")};
-}
 
 static void no_mx(const char *domain) {
   const char *why = NULL;
@@ -67,16 +36,15 @@ static void no_mx(const char *domain) {
 }
 
 enum exim_result function_event(int argc, const char *const *argv, struct exim_session *session) {
-  const char *info = argument(argc, argv, EVENT_INFO), *why = NULL;
-  const struct exim_event event = event_of(argc, argv, info);
+  struct exim_event event;
   struct exim_outcome outcome;
+  const char *why = NULL;
+  exim_event_read(argc, argv, &event);
   if (strcmp(event.name, "sts:no-mx") == 0) {
     no_mx(event.domain);
   } else if (exim_session_event(session, &event, &outcome)) {
-    char source[64];
-    mts_text_clean(source, sizeof source, value_of(info, "source"));
     const struct process *process = process_get(&why);
-    if (process) report_session(process, session, &outcome, source);
+    if (process) report_session(process, session, &outcome, event.source);
   }
   return EXIM_OK;
 }
@@ -97,14 +65,14 @@ enum exim_result function_event_alone(int argc, const char *const *argv, pid_t e
 
 enum exim_result function_cert(int argc, const char *const *argv, struct exim_session *chain, struct mts_buf *text) {
   uint64_t depth;
-  if (!mts_number_parse(mts_span_of(argument(argc, argv, 0)), SESSION_CHAIN_MOST, &depth))
+  if (!mts_number_parse(mts_span_of(exim_argument(argc, argv, 0)), SESSION_CHAIN_MOST, &depth))
     return fail(text, "mtasts_cert: the depth is no number");
-  exim_session_keep(chain, depth, mts_span_of(argument(argc, argv, 1)));
+  exim_session_keep(chain, depth, mts_span_of(exim_argument(argc, argv, 1)));
   if (depth) return EXIM_OK;
   const char *why = NULL;
   const struct process *process = process_get(&why);
   char word[REPORT_WORD_SIZE] = "unknown";
-  if (process) report_certificate(process, argument(argc, argv, 2), chain->chain, chain->chain_count, word);
+  if (process) report_certificate(process, exim_argument(argc, argv, 2), chain->chain, chain->chain_count, word);
   exim_session_clear(chain);
   return mts_buf_addf(text, "%s", word) ? EXIM_FAIL : EXIM_OK;
 }
@@ -120,7 +88,7 @@ static bool is_plain_name(const char *text) {
 
 static int repeated(const char *text, int argc, const char *const *argv) {
   for (int i = 1; i < argc; i++) {
-    const char *one = argument(argc, argv, i);
+    const char *one = exim_argument(argc, argv, i);
     if (*one && strstr(text, one) && !is_plain_name(one)) return i;
   }
   return -1;

@@ -129,7 +129,7 @@ static bool closed(struct exim_session *session, const struct exim_event *event,
 }
 
 bool exim_session_event(struct exim_session *session, const struct exim_event *event, struct exim_outcome *outcome) {
-  const char *name = event->name ? event->name : "", *data = event->data ? event->data : "";
+  const char *name = event->name, *data = event->data;
   if (strcmp(name, "tcp:connect") == 0) {
     begin(session, event);
   } else if (!session->open) {

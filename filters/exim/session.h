@@ -3,21 +3,11 @@
 #ifndef MTASTS_EXIM_SESSION_H
 #define MTASTS_EXIM_SESSION_H
 
-#include "mtasts.h"
+#include "event.h"
 
 #define SESSION_CHAIN_MOST 10               /* certificates; beyond, they are not kept */
 #define SESSION_CERT_MAX ((size_t)64 << 10) /* bytes of one */
 #define SESSION_REASON_SIZE 160             /* a line */
-
-/* One call of event_action. Strings are the callee's for the call; NULL counts as empty. */
-struct exim_event {
-  const char *name, *data, *errno_text, *domain, *host, *address;
-  bool filtered;               /* Exim was told to leave out hosts that the policy does not permit */
-  bool tls;                    /* a cipher is in use */
-  bool verified;               /* Exim is content with the certificate */
-  bool dane;                   /* by TLSA records */
-  struct mts_span certificate; /* tls:cert: DER, or base64 of it */
-};
 
 struct exim_session {
   bool open, told; /* told: its outcome is known, and what follows does not count */
