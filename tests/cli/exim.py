@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """mtasts exim: what Exim is told, through the module that Exim loads. A store is filled first; no network."""
+import base64
 import os
 import socket
 import subprocess
@@ -225,6 +226,51 @@ class Events(Exim):
     def test_they_never_fail(self):
         self.settings("stor = x")
         self.session(("tcp:connect", "25", "garbage"), ("tcp:close", "", "= = cv= cipher"))
+
+
+class Certificates(Exim):
+    """Made by openssl: an authority, and what it signs."""
+
+    def openssl(self, *words):
+        subprocess.run(["openssl", *words], cwd=self.folder, check=True, capture_output=True, timeout=30)
+
+    def make(self, name, host, days, issuer="ca"):
+        """Base64 of DER, as Exim has it."""
+        key, request, made = f"{name}.key", f"{name}.csr", f"{name}.der"
+        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", request, "-subj", "/CN=x")
+        names = self.write(f"{name}.ext", f"subjectAltName=DNS:{host}\n")
+        self.openssl("x509", "-req", "-in", request, "-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key", "-CAcreateserial", "-days", str(days),
+                     "-extfile", names, "-outform", "DER", "-out", made)
+        with open(f"{self.folder}/{made}", "rb") as der:
+            return base64.b64encode(der.read()).decode()
+
+    def setUp(self):
+        super().setUp()
+        for name in ("ca", "foreign"):
+            self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key", "-out",
+                         f"{name}.pem", "-subj", f"/CN={name}", "-days", "30")
+        self.settings(f"ca_file = {self.folder}/ca.pem")
+
+    def test_good_expired_wrong_name_and_untrusted_are_told_apart(self):
+        good = self.make("good", "mx.good.test", 10)
+        self.assertEqual(self.text("cert", "0", good, "mx.good.test"), "ok")
+        self.assertEqual(self.text("cert", "0", good, "MX.good.test."), "ok")
+        self.assertEqual(self.text("cert", "0", good, "mx.other.test"), "certificate-host-mismatch")
+        self.assertEqual(self.text("cert", "0", self.make("old", "mx.good.test", -1), "mx.good.test"), "certificate-expired")
+        self.assertEqual(self.text("cert", "0", self.make("alien", "mx.good.test", 10, "foreign"), "mx.good.test"), "certificate-not-trusted")
+        self.assertEqual(self.text("cert", "0", good[:-4], "mx.good.test"), "unknown")
+
+    def test_sessions_of_a_testing_domain_are_counted_with_what_is_wrong_with_the_certificate(self):
+        self.fill(("testing.test", "testing", "t1", "mx: mx.testing.test\n"))
+        shown = {"certificate-host-mismatch": self.make("other", "mx.other.test", 10), "certificate-expired": self.make("old", "mx.testing.test", -1),
+                 "certificate-not-trusted": self.make("alien", "mx.testing.test", 10, "foreign"), None: self.make("good", "mx.testing.test", 10)}
+        bare, tls = "dane=no cv=0 cipher= mode=testing cert=", "dane=no cv=0 cipher=TLS1.3:X mode=testing cert="
+        for certificate in shown.values():
+            for name, data, info in (("tcp:connect", "25", bare), ("smtp:ehlo", "x\nSTARTTLS", bare), ("tls:cert", "0", bare + certificate),
+                                     ("smtp:ehlo", "x", tls), ("tcp:close", "", tls)):
+                self.exim(0, "event", name, data, "0", "testing.test", "mx.testing.test", "192.0.2.7", info)
+        rows = self.ends(0, "store", "--store", f"{self.folder}/store.db", "sessions", "--json").json
+        self.assertEqual({row.get("result") for row in rows}, set(shown))
 
 
 class Usage(Exim):
