@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: ISC
-"""One real smtpd in a mount namespace of ours, and mail hosts that take mail."""
+"""One real smtpd in a mount namespace of ours."""
 import os
 import re
 import shutil
 import smtplib
-import ssl
 import subprocess
 import time
 
-from servers import mailhosts, namespace
+from servers import namespace
 
 USERS = {"opensmtpd": 7001, "opensmtpq": 7002}
 PROGRAMS = ("table-mtasts", "filter-mtasts")
@@ -27,40 +26,6 @@ action "default" relay helo relay.test filter "sts"
 match from any for domain <stsdom> action "sts_enforce"
 match from any for any action "default"
 """
-
-
-class Receiver(mailhosts.MailHosts):
-    """Takes mail through TLS. Without a server name it shows the certificate of the host it is: smtpd 6.8 sends none."""
-
-    def secure(self, connection, behaviour, dialogue):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(f"{self.shown}/{dialogue['host']}.pem")
-
-        def note(_stream, name, _context):
-            dialogue["sni"] = name
-
-        context.sni_callback = note
-        stream = context.wrap_socket(connection, server_side=True)
-        dialogue["tls"] = stream.version()
-        in_data = False
-        for line in self.lines(stream):
-            verb = line.upper().split(" ")[0]
-            if in_data:
-                if line != ".":
-                    dialogue.setdefault("data", []).append(line)
-                    continue
-                in_data, reply = False, "250 2.0.0 taken"
-                dialogue["taken"] = True
-            elif verb == "DATA":
-                in_data, reply = True, "354 go on"
-            elif verb == "QUIT":
-                reply = "221 2.0.0 bye"
-            else:
-                dialogue["lines"].append(line)
-                reply = "250 2.0.0 fine"
-            stream.sendall(reply.encode() + b"\r\n")
-            if verb == "QUIT":
-                return
 
 
 def hidden(path):

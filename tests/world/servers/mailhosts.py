@@ -18,6 +18,9 @@ UNREACHABLE = "198.51.100.250"  # nobody answers
 
 
 class MailHosts:
+    """They know nothing of mail, only how one comes to TLS."""
+    takes_mail = False
+
     def __init__(self, folder):
         self.shown = f"{folder}/ca/shown"
         self.behaviours, self.seen_list = {}, []  # address -> (host, behaviour)
@@ -76,7 +79,8 @@ class MailHosts:
         else:
             say(f"220 {host} ESMTP")
         ehlo = False
-        for line in self.lines(connection):
+        lines = self.lines(connection)
+        for line in lines:
             dialogue["lines"].append(line)
             verb = line.upper().split(" ")[0]
             if verb == "EHLO" and behaviour == "ehlo-502":
@@ -95,6 +99,9 @@ class MailHosts:
                 return self.secure(connection, behaviour, dialogue)
             elif verb == "QUIT":
                 return say("221 2.0.0 bye")
+            elif verb == "MAIL" and self.takes_mail:
+                say("250 2.0.0 fine")
+                return self.take(connection, lines, dialogue)
             else:
                 say("500 5.5.1 what?")
 
