@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: ISC
+"""What is counted of sessions with mail hosts, for reports to their domains (RFC 8460), with a real Exim."""
+from case import Case
+from enforced import host
+
+
+def trying(domain, **more):
+    return host(domain, **more) | {"mode": "testing"}
+
+
+class Trying(Case):
+    """Domains in mode testing: what would have failed is delivered, and counted."""
+    DOMAINS = {
+        "fine.test": trying("fine.test"),
+        "name.test": trying("name.test", smtp_cert="wrong-name"),
+        "date.test": trying("date.test", smtp_cert="expired"),
+        "trust.test": trying("trust.test", smtp_cert="untrusted"),
+        "own.test": trying("own.test", smtp_cert="self-signed"),
+        "clear.test": trying("clear.test", smtp="no-starttls"),
+        "refusing.test": trying("refusing.test", smtp="refuse-starttls"),
+        "moved.test": {"id": "1", "mode": "testing", "mx": ["mx.moved.test"], "hosts": ["10 mx.newhome.test"]},
+    }
+
+    def tried(self, domain, result, name=None):
+        self.delivered(f"joe@{domain}", name or f"mx.{domain}")
+        self.same(self.counted(domain), [("sts", result, name or f"mx.{domain}")], "sessions")
+
+    def testing_with_a_certificate_for_another_name_is_delivered_and_counted_as_that(self):
+        self.tried("name.test", "certificate-host-mismatch")
+
+    def testing_with_an_expired_certificate_is_delivered_and_counted_as_that(self):
+        self.tried("date.test", "certificate-expired")
+
+    def testing_with_a_certificate_that_nobody_trusts_is_delivered_and_counted_as_that(self):
+        self.tried("trust.test", "certificate-not-trusted")
+        self.tried("own.test", "certificate-not-trusted")
+
+    def testing_without_starttls_is_delivered_and_counted_as_that(self):
+        self.tried("clear.test", "starttls-not-supported")
+        self.tried("refusing.test", "starttls-not-supported")
+
+    def testing_with_a_host_outside_the_policy_is_delivered_and_counted_as_failed(self):
+        self.tried("moved.test", "validation-failure", "mx.newhome.test")
+
+    def testing_with_all_well_is_counted_as_success(self):
+        self.tried("fine.test", None)
+
+
+class Counted(Case):
+    """Of domains that enforce, and of others."""
+    DOMAINS = {
+        "good.test": host("good.test"),
+        "wrong.test": host("wrong.test", smtp_cert="wrong-name"),
+        "old.test": host("old.test", smtp_cert="expired"),
+        "self.test": host("self.test", smtp_cert="self-signed"),
+        "plain.test": host("plain.test", smtp="no-starttls"),
+        "nothing.test": {"hosts": ["10 mx.nothing.test"]},
+        "dane.signed.test": {"hosts": ["10 mx.dane.signed.test"], "tlsa": {"mx.dane.signed.test": ["3 1 1 SPKI"]}},
+        "next.test": {"id": "1", "mx": ["mx1.next.test", "mx2.next.test"], "smtp_cert": {"mx1.next.test": "expired"}},
+    }
+
+    def a_session_that_succeeds_is_counted_once_whatever_the_policy(self):
+        self.delivered("joe@good.test", "mx.good.test")
+        self.same(self.counted("good.test"), [("sts", None, "mx.good.test")], "sessions")
+        self.delivered("joe@nothing.test", "mx.nothing.test")
+        self.same([(kind, result) for kind, result, _ in self.counted("nothing.test")], [("no-policy-found", None)], "sessions")
+        self.delivered("joe@dane.signed.test", "mx.dane.signed.test", "CV=dane")
+        self.same([(kind, result) for kind, result, _ in self.counted("dane.signed.test")], [("tlsa", None)], "sessions")
+
+    def one_that_fails_is_counted_with_why(self):
+        for domain, result in (("wrong.test", "certificate-host-mismatch"), ("old.test", "certificate-expired"),
+                               ("self.test", "certificate-not-trusted"), ("plain.test", "starttls-not-supported")):
+            self.deferred(f"joe@{domain}")
+            self.same(self.counted(domain), [("sts", result, f"mx.{domain}")], "sessions")
+
+    def each_host_that_was_tried_counts(self):
+        self.delivered("joe@next.test", "mx2.next.test")
+        self.server.wait(lambda: len(self.counted("next.test")) == 2, "both sessions")
+        self.same(self.counted("next.test"), sorted([("sts", "certificate-expired", "mx1.next.test"), ("sts", None, "mx2.next.test")],
+                                                   key=str), "sessions")

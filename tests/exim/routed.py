@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: ISC
+"""Ways that are not a domain's MX, with a real Exim: smart hosts, and what the operator's rules say."""
+from case import Case
+from enforced import NOT_TRUSTED, host
+
+
+class Smarthost(Case):
+    DOMAINS = {
+        "smart.test": {"id": "1", "mx": ["smart.test"], "hosts": [], "records": ["smart.test 300 A 198.51.100.1"]},
+        "carrier.test": {"hosts": ["10 smart.test", "20 stray.test"], "smtp_cert": {"stray.test": "wrong-name"}},
+        "stray.test": {"id": "1", "mx": ["stray.test"], "hosts": []},
+        "relayed.test": {"id": "1", "mx": ["mx.relayed.test"]},
+        "strayed.test": {"hosts": ["10 mx.strayed.test"]},
+    }
+
+    def a_smart_host_in_brackets_is_its_own_policy_domain(self):
+        self.delivered("joe@relayed.test", "smart.test", "CV=yes")
+        self.same(self.connected("mx.relayed.test"), 0, "connections to the domain's own host")
+
+    def and_its_policy_is_enforced(self):
+        self.deferred("joe@strayed.test", NOT_TRUSTED)
+
+
+class Ruled(Case):
+    DOMAINS = {"ruled.test": host("ruled.test")}
+
+    def a_router_may_ask_a_function_of_the_rules(self):
+        self.deferred("held@ruled.test", "held by a rule")
+        self.delivered("joe@ruled.test", "mx.ruled.test", "CV=yes")
+
+    def an_acl_may_ask_one_and_refuse_with_its_words(self):
+        self.server.start()
+        try:
+            replies = self.server.submit("joe@ruled.test", sender="refused@client.test")
+            self.same(replies, [(550, b"no mail for joe@ruled.test from you")], "RCPT")
+            self.same([code for code, _ in self.server.submit("ann@ruled.test")], [250], "RCPT of another sender")
+            self.same(self.server.attempt("ann@ruled.test")[0], "=>", "result")
+        finally:
+            self.server.stop()
+
+    def a_function_that_fails_or_is_none_harms_nobody(self):
+        for name in ("fails", "nothing_of_that_name"):
+            code, out, errors = self.server.run("-be", f"${{dlfunc{{SO}}{{mtasts_call}}{{{name}}}{{x}}}}")
+            self.same(code, 0, f"exit code: {out} {errors}")
+        self.says(self.syslog.text(), "oh dear", "nothing_of_that_name")
