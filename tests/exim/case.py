@@ -10,6 +10,7 @@ from servers import case
 class Case(case.Case):
     """FAULTS, if any, meet who asks 127.0.0.53."""
     FAULTS = {}
+    RULED = False  # with ruled.lua
     settings = syslog = None  # of ours; none where Exim is as it is
 
     def sent(self, *to):
@@ -38,6 +39,9 @@ class Case(case.Case):
         for text in texts:
             if text not in line:
                 raise AssertionError(f"{text!r} is not in {line!r}")
+
+    def expanded(self, function, *arguments, user=None):
+        return self.server.expand(f"${{dlfunc{{SO}}{{{function}}}{''.join(f'{{{argument}}}' for argument in arguments)}}}", user)
 
     # ---- what ours says ----
 

@@ -11,8 +11,12 @@ SETTINGS = "/etc/mtasts/mtasts.conf"
 # As much of exim-mtasts.so as Exim's configuration knows.
 POLICY = "${dlfunc{SO}{mtasts_policy}{$domain}}"
 EVENT = ("${dlfunc{SO}{mtasts_event}{$event_name}{$event_data}{$event_defer_errno}{$domain}{$host}{$host_address}"
-         "{dane=$tls_out_dane cv=$tls_out_certificate_verified cipher=$tls_out_cipher "
+         "{dane=$tls_out_dane cv=$tls_out_certificate_verified cipher=$tls_out_cipher source=$sending_ip_address "
          "cert=${if eq{$event_name}{tls:cert}{${base64:$tls_out_peercert}}} ${address_data}}}")
+NO_MX = "${dlfunc{SO}{mtasts_event}{sts:no-mx}{}{}{$domain}{}{}{$address_data}}"
+# RFC 8461 4.2 wants the name in the subjectAltName; without one, GnuTLS is content with the subject's.
+NAMELESS = ("${if and{{eq{$event_name}{tls:cert}}{eq{$event_data}{0}}{eq{}{${certextract{subj_altname,dns}{$tls_out_peercert}{$value}{}}}}}"
+            "{the certificate names no host}}")
 ENFORCES = "condition = ${if eq{${extract{mode}{$address_data}}}{enforce}}"
 ROUTERS = f"""
 mtasts_lookup:
@@ -35,7 +39,14 @@ mtasts_no_mx:
   no_verify
   {ENFORCES}
   allow_defer
-  data = :defer: MTA-STS: no MX of $domain is permitted by its policy
+  data = {NO_MX}:defer: MTA-STS: the policy of $domain permits none of its mail hosts
+mtasts_testing:
+  driver = dnslookup
+  domains = ! +local_domains
+  no_verify
+  condition = ${{if eq{{${{extract{{mode}}{{$address_data}}}}}}{{testing}}}}
+  dnssec_request_domains = *
+  transport = remote_smtp
 remote:
   driver = dnslookup
   domains = ! +local_domains
@@ -48,7 +59,7 @@ remote_smtp_mtasts:
   driver = smtp
   multi_domain = false
   connection_max_messages = 1
-  retry_include_ip_address = false
+  interface = <; 0.0.0.0 ; ::0
   hosts_require_tls = *
   hosts_avoid_tls =
   tls_tempfail_tryclear = false
@@ -57,7 +68,7 @@ remote_smtp_mtasts:
   tls_verify_cert_hostnames = *
   tls_sni = $host
   hosts_try_dane = *
-  event_action = {EVENT}
+  event_action = {EVENT}{NAMELESS}
 remote_smtp:
   driver = smtp
   multi_domain = false
@@ -146,8 +157,8 @@ class Settings:
         self.now |= changes
         self.write("".join(f"{name} = {value}\n" for name, value in self.now.items()))
 
-    def fresh(self):
-        """A store where nothing is known, in a folder as "mtasts setup exim" makes it; and settings as ever."""
+    def fresh(self, ruled=False):
+        """A store where nothing is known, in a folder as "mtasts setup exim" makes it; and settings as ever. ruled: with the rules."""
         self.number += 1
         self.place = f"{self.folder}/store{self.number}"
         os.makedirs(self.place)
@@ -155,4 +166,6 @@ class Settings:
         os.chmod(self.place, 0o750)
         self.store = f"{self.place}/mtasts.db"
         self.now = {}
-        self.set(store=self.store, nameservers="127.0.0.1", log="syslog", log_level="info", rules=self.rules)
+        self.set(store=self.store, nameservers="127.0.0.1", log_level="info")
+        if ruled:
+            self.set(rules=self.rules)

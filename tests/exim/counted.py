@@ -54,6 +54,7 @@ class Counted(Case):
         "old.test": host("old.test", smtp_cert="expired"),
         "self.test": host("self.test", smtp_cert="self-signed"),
         "plain.test": host("plain.test", smtp="no-starttls"),
+        "outside.test": {"id": "1", "mx": ["mx.outside.test"], "hosts": ["10 mx.attacker.test"]},
         "nothing.test": {"hosts": ["10 mx.nothing.test"]},
         "dane.signed.test": {"hosts": ["10 mx.dane.signed.test"], "tlsa": {"mx.dane.signed.test": ["3 1 1 SPKI"]}},
         "next.test": {"id": "1", "mx": ["mx1.next.test", "mx2.next.test"], "smtp_cert": {"mx1.next.test": "expired"}},
@@ -72,6 +73,10 @@ class Counted(Case):
                                ("self.test", "certificate-not-trusted"), ("plain.test", "starttls-not-supported")):
             self.deferred(f"joe@{domain}")
             self.same(self.counted(domain), [("sts", result, f"mx.{domain}")], "sessions")
+
+    def mail_that_no_host_may_have_is_counted_as_failed(self):
+        self.deferred("joe@outside.test")
+        self.same([(kind, result) for kind, result, _ in self.counted("outside.test")], [("sts", "validation-failure")], "sessions")
 
     def each_host_that_was_tried_counts(self):
         self.delivered("joe@next.test", "mx2.next.test")

@@ -2,7 +2,7 @@
 """Who gets the mail of domains that enforce, with a real Exim."""
 from case import Case
 
-NO_MX = "MTA-STS: no MX of {} is permitted by its policy"
+NO_MX = "MTA-STS: the policy of {} permits none of its mail hosts"
 NOT_TRUSTED = "certificate verification failed"
 NO_TLS = "a TLS session is required, but the server did not offer TLS support"
 
@@ -28,10 +28,13 @@ class Enforced(Case):
         "second.test": {"id": "1", "mx": ["mx2.second.test"], "hosts": ["10 mx1.second.test", "20 mx2.second.test"]},
         "next.test": {"id": "1", "mx": ["mx1.next.test", "mx2.next.test"], "smtp_cert": {"mx1.next.test": "expired"}},
         "wild.test": {"id": "1", "mx": ["*.wild.test"], "hosts": ["10 a.b.wild.test", "20 c.wild.test"]},
-        "dots.test": {"id": "1", "mx": ["mx.dots.test"], "hosts": ["10 mxxdots.test", "20 mx.dots.test.attacker.test", "30 a.mx.dots.test"]},
+        "dots.test": {"id": "1", "mx": ["mx.dots.test"],
+                      "hosts": ["10 mxxdots.test", "20 mx.dots.test.attacker.test", "30 a.mx.dots.test"]},
         "case.test": {"id": "1", "mx": ["mX.caSe.test"], "hosts": ["10 Mx.Case.TesT"]},
         "gone.test": {"id": "1", "mx": ["mx.gone.test"]},
-        "off.test": {"id": "1", "mode": "none", "mx": ["mx.off.test"], "hosts": ["10 mx.elsewhere.test"], "smtp_cert": {"mx.elsewhere.test": "expired"}},
+        "moving.test": host("moving.test"),
+        "off.test": {"id": "1", "mode": "none", "mx": ["mx.off.test"], "hosts": ["10 mx.elsewhere.test"],
+                     "smtp_cert": {"mx.elsewhere.test": "expired"}},
         "nothing.test": {"hosts": ["10 mx.nothing.test"], "smtp_cert": {"mx.nothing.test": "self-signed"}},
     }
 
@@ -42,7 +45,7 @@ class Enforced(Case):
         self.deferred("joe@wrong.test", NOT_TRUSTED)
 
     def a_certificate_whose_name_stands_in_its_subject_only_defers(self):
-        self.deferred("joe@cn.test")
+        self.deferred("joe@cn.test", "Error in the certificate")
 
     def a_certificate_that_nobody_trusts_defers(self):
         self.deferred("joe@self.test", NOT_TRUSTED)
@@ -93,6 +96,19 @@ class Enforced(Case):
         self.same(self.connected("mx.attacker.test"), 0, "connections")
         self.world.tell(self.DOMAINS)
 
+    def a_policy_that_changed_is_found_when_no_host_is_permitted_any_more(self):
+        """RFC 8461 5: by checking its id once more, though it was not due. What waited goes with the next attempt."""
+        self.delivered("joe@moving.test", "mx.moving.test", "CV=yes")
+        self.world.mail.seen()
+        self.world.tell(self.DOMAINS | {"moving.test": {"id": "2", "mx": ["mx.newhome.test"]}})
+        self.deferred("ann@moving.test", NO_MX.format("moving.test"))
+        self.server.wait(lambda: "moving.test: policy 2 fetched" in self.syslog.text(), "the new policy")
+        self.server.forget()
+        self.server.run("-qff")
+        self.same([kind for kind, _ in self.server.results("ann@moving.test")], ["==", "=>"], "results")
+        self.same(self.taken("moving.test"), ["mx.newhome.test"], "the host that took it")
+        self.world.tell(self.DOMAINS)
+
     def mode_none_and_no_policy_are_delivered_as_before(self):
         self.delivered("joe@off.test", "mx.elsewhere.test", "CV=no")
         self.delivered("joe@nothing.test", "mx.nothing.test", "CV=no")
@@ -105,6 +121,8 @@ class Dane(Case):
                              "tlsa": {"mx.fine.signed.test": ["3 1 1 SPKI"]}},
         "both.signed.test": {"id": "1", "mx": ["mx.both.signed.test"], "smtp_cert": {"mx.both.signed.test": "untrusted"},
                              "tlsa": {"mx.both.signed.test": ["3 1 1 SPKI"]}},
+        "name.signed.test": {"id": "1", "mx": ["mx.name.signed.test"], "smtp_cert": {"mx.name.signed.test": "wrong-name"},
+                             "tlsa": {"mx.name.signed.test": ["3 1 1 SPKI"]}},
         "bad.signed.test": {"hosts": ["10 mx.bad.signed.test"], "tlsa": {"mx.bad.signed.test": [f"3 1 1 {'ab' * 32}"]}},
         "worse.signed.test": {"id": "1", "mx": ["mx.worse.signed.test"], "tlsa": {"mx.worse.signed.test": [f"3 1 1 {'ab' * 32}"]}},
         "clear.signed.test": {"hosts": ["10 mx.clear.signed.test"], "smtp": {"mx.clear.signed.test": "no-starttls"},
@@ -116,6 +134,10 @@ class Dane(Case):
 
     def even_where_the_policy_would_refuse_the_certificate(self):
         self.delivered("joe@both.signed.test", "mx.both.signed.test", "CV=dane")
+
+    def a_tlsa_record_of_the_hosts_own_key_makes_its_name_a_matter_of_no_account(self):
+        """RFC 7672 3.1.1"""
+        self.delivered("joe@name.signed.test", "mx.name.signed.test", "CV=dane")
 
     def a_tlsa_record_that_does_not_fit_defers(self):
         self.deferred("joe@bad.signed.test")

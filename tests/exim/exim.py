@@ -59,7 +59,7 @@ remote_smtp:
 
 
 def cover(folder, world):
-    """/etc with the user that Exim has compiled in, our authority as the system's, and room for what a test writes; for this namespace only."""
+    """/etc for this namespace only: with the user that Exim has compiled in, our authority as the system's, and room for what a test writes."""
     etc = f"{folder}/etc"
     subprocess.run(["cp", "-a", "/etc", etc], check=True)
     for name, text in (("passwd", f"{USER}:x:{NUMBER}:{NUMBER}::/nonexistent:/usr/sbin/nologin\n"), ("group", f"{USER}:x:{NUMBER}:\n")):
@@ -134,8 +134,8 @@ class Exim:
         with open(f"{self.folder}/stdin{number}", "w+", encoding="utf-8") as stdin, open(f"{self.folder}/stdout{number}", "wb") as out:
             stdin.write("Subject: hello\n\nhello\n")
             stdin.seek(0)
-            subprocess.run([self.program, "-C", self.config, "-odf", "-oi", "-f", "from@client.test", to], stdin=stdin, stdout=out, stderr=out,
-                           timeout=120, cwd="/", check=True)
+            subprocess.run([self.program, "-C", self.config, "-odf", "-oi", "-f", "from@client.test", to], stdin=stdin, stdout=out,
+                           stderr=out, timeout=120, cwd="/", check=True)
 
     def submit(self, *to, sender="from@client.test"):
         """Through the daemon. The reply to each RCPT."""
@@ -154,10 +154,15 @@ class Exim:
         return out.rstrip("\n")
 
     def forget(self, kind=""):
-        """That hosts and domains failed: Exim would not try them again for a while; and which messages wait for which host (kind: retry)."""
+        """That hosts and domains failed: Exim would not try them again for a while. And, without kind = "retry", which messages wait for
+        which host."""
         for name in os.listdir(f"{self.folder}/spool/db") if os.path.isdir(f"{self.folder}/spool/db") else []:
             if name.startswith(kind):
                 os.unlink(f"{self.folder}/spool/db/{name}")
+
+    def empty_queue(self):
+        for part in ("input", "msglog"):
+            shutil.rmtree(f"{self.folder}/spool/{part}", ignore_errors=True)
 
     # ---- what it says ----
 
@@ -179,7 +184,7 @@ class Exim:
             os.truncate(f"{self.folder}/log/paniclog", 0)
 
     def results(self, to):
-        """The log's lines about this recipient, attempt by attempt: ("=>" delivered, "==" put back, "**" given up; the rest of the line)."""
+        """What the log says of this recipient, attempt by attempt: ("=>" delivered, "==" put back, "**" given up; the rest of the line)."""
         return re.findall(rf"^\S+ \S+ \S+ (=>|->|==|\*\*) {re.escape(to)} (.*)$", self.log(), re.M)
 
     def attempt(self, to, number=1):
@@ -196,12 +201,25 @@ class Exim:
                 raise RuntimeError(f"waited in vain for {what}:\n{self.log()}")
             time.sleep(0.02)
 
+    def running(self):
+        """Processes of this program, by number: {number: command line}."""
+        found = {}
+        for number in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{number}/cmdline", "rb") as source:
+                    words = source.read().split(b"\0")
+                if os.readlink(f"/proc/{number}/exe") == self.program:
+                    found[int(number)] = b" ".join(words).decode("utf-8", "replace")
+            except OSError:
+                continue
+        return found
+
     # ---- the daemon ----
 
     def start(self):
         with open(f"{self.folder}/daemon", "ab") as out:
-            self.process = subprocess.Popen([self.program, "-C", self.config, "-bdf", "-odi"], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                            cwd="/")
+            self.process = subprocess.Popen([self.program, "-C", self.config, "-bdf", "-odi"], stdin=subprocess.DEVNULL, stdout=out,
+                                            stderr=out, cwd="/")
         self.wait(self.greets, "exim's greeting")
 
     def greets(self):

@@ -22,7 +22,11 @@ class Smarthost(Case):
 
 
 class Ruled(Case):
-    DOMAINS = {"ruled.test": host("ruled.test")}
+    RULED = True
+    DOMAINS = {
+        "ruled.test": host("ruled.test"),
+        "excepted.test": {"id": "1", "mx": ["mx.excepted.test"], "hosts": ["10 mx.moved.test"]},
+    }
 
     def a_router_may_ask_a_function_of_the_rules(self):
         self.deferred("held@ruled.test", "held by a rule")
@@ -38,8 +42,14 @@ class Ruled(Case):
         finally:
             self.server.stop()
 
-    def a_function_that_fails_or_is_none_harms_nobody(self):
-        for name in ("fails", "nothing_of_that_name"):
-            code, out, errors = self.server.run("-be", f"${{dlfunc{{SO}}{{mtasts_call}}{{{name}}}{{x}}}}")
-            self.same(code, 0, f"exit code: {out} {errors}")
-        self.says(self.syslog.text(), "oh dear", "nothing_of_that_name")
+    def an_exception_of_the_rules_counts(self):
+        self.delivered("joe@excepted.test", "mx.moved.test")
+
+    def a_function_may_look_a_domain_up(self):
+        self.same(self.expanded("mtasts_call", "mode", "ruled.test"), "enforce", "mode")
+
+    def a_function_that_fails_loops_is_none_or_defers_makes_the_expansion_fail_and_says_why(self):
+        for name, text in (("fails", "oh dear"), ("loops", "it ran more than 50 million instructions"), ("heldd", "did you mean 'held'?"),
+                           ("later", "not now")):
+            self.says(self.expanded("mtasts_call", name, "x"), "Failed: ", text)
+        self.says(self.syslog.text(), "oh dear", "a rule was stopped")

@@ -60,3 +60,8 @@ class Trouble(Case):
         self.settings.fresh()
         self.server.forget()
         self.delivered("bob@asked.test", "mx.asked.test", "CV=yes")
+
+    def what_is_no_domain_has_no_policy_and_is_never_part_of_an_answer(self):
+        for text in ("x mode=enforce", "[198.51.100.1]", "*", "", "a..b", "-", "x" * 70, "good.test\\nmode=enforce", "${run{/bin/true}}"):
+            text = text.replace("$", "\\$").replace("{", "\\{").replace("}", "\\}")
+            self.same(self.expanded("mtasts_policy", text), "mode=none", f"the policy of {text!r}")

@@ -149,5 +149,6 @@ def unpacked(release, path):
     if os.path.exists(f"{path}/own"):
         use_own_libraries(path, release.programs)
     elif missing := [name for part in lacks(f"{path}/{release.programs[0]}") for name in part]:
-        raise Missing(f"{release.package} {release.version} needs {', '.join(missing)}, which were here when it was unpacked: remove {path}")
+        raise Missing(f"{os.path.basename(release.programs[0])} {release.version} needs {', '.join(missing)}, "
+                      f"which were here when it was unpacked: remove {path}")
     return path

@@ -38,6 +38,4 @@ class Receiver(MailHosts):
             else:
                 dialogue["lines"].append(line)
                 reply = "250 2.0.0 fine"
-            stream.sendall(reply.encode() + b"\r\n")
-            if verb == "QUIT":
-                return
+            stream.sendall(reply.encode() + b"\r\n")  # after QUIT the client hangs up
