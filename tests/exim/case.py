@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 
+from config import PREFIX
 from servers import case
 
 
@@ -11,7 +12,7 @@ class Case(case.Case):
     """FAULTS, if any, meet who asks 127.0.0.53."""
     FAULTS = {}
     RULED = False  # with ruled.lua
-    settings = syslog = None  # of ours; none where Exim is as it is
+    settings = syslog = printed = None  # of ours; none where Exim is as it is
 
     def sent(self, *to):
         """The last result of each recipient."""
@@ -41,12 +42,12 @@ class Case(case.Case):
                 raise AssertionError(f"{text!r} is not in {line!r}")
 
     def expanded(self, function, *arguments, user=None):
-        return self.server.expand(f"${{dlfunc{{SO}}{{{function}}}{''.join(f'{{{argument}}}' for argument in arguments)}}}", user)
+        return self.server.expand(self.printed.call(function, *arguments), user)
 
     # ---- what ours says ----
 
     def command(self, *words):
-        done = subprocess.run([f"{self.build}/mtasts", "--store", self.settings.store, *words], capture_output=True, text=True, timeout=20)
+        done = subprocess.run([f"{PREFIX}/bin/mtasts", "--store", self.settings.store, *words], capture_output=True, text=True, timeout=20)
         self.same(done.returncode in (0, 3), True, f"exit code {done.returncode} of mtasts {' '.join(words)}: {done.stderr}")
         return done.stdout
 

@@ -1,97 +1,32 @@
 # SPDX-License-Identifier: ISC
 """The configuration that enforces, and what ours needs around it."""
+import glob
 import grp
+import json
 import os
 import pwd
+import re
 import shutil
+import subprocess
 
 import exim as real
+from servers import namespace
 
 SETTINGS = "/etc/mtasts/mtasts.conf"
-# As much of exim-mtasts.so as Exim's configuration knows.
-POLICY = "${dlfunc{SO}{mtasts_policy}{$domain}}"
-EVENT = ("${dlfunc{SO}{mtasts_event}{$event_name}{$event_data}{$event_defer_errno}{$domain}{$host}{$host_address}"
-         "{dane=$tls_out_dane cv=$tls_out_certificate_verified cipher=$tls_out_cipher source=$sending_ip_address "
-         "cert=${if eq{$event_name}{tls:cert}{${base64:$tls_out_peercert}}} ${address_data}}}")
-NO_MX = "${dlfunc{SO}{mtasts_event}{sts:no-mx}{}{}{$domain}{}{}{$address_data}}"
-# RFC 8461 4.2 wants the name in the subjectAltName; without one, GnuTLS is content with the subject's.
-NAMELESS = ("${if and{{eq{$event_name}{tls:cert}}{eq{$event_data}{0}}{eq{}{${certextract{subj_altname,dns}{$tls_out_peercert}{$value}{}}}}}"
-            "{the certificate names no host}}")
-ENFORCES = "condition = ${if eq{${extract{mode}{$address_data}}}{enforce}}"
-ROUTERS = f"""
-mtasts_lookup:
-  driver = redirect
-  domains = ! +local_domains
-  no_verify
-  address_data = {POLICY}
-  data =
-mtasts_enforce:
-  driver = dnslookup
-  domains = ! +local_domains
-  no_verify
-  {ENFORCES}
-  ignore_target_hosts = ${{extract{{ignore}}{{$address_data}}{{$value}}{{*}}}}
-  dnssec_request_domains = *
-  transport = remote_smtp_mtasts
-mtasts_no_mx:
-  driver = redirect
-  domains = ! +local_domains
-  no_verify
-  {ENFORCES}
-  allow_defer
-  data = {NO_MX}:defer: MTA-STS: the policy of $domain permits none of its mail hosts
-mtasts_testing:
-  driver = dnslookup
-  domains = ! +local_domains
-  no_verify
-  condition = ${{if eq{{${{extract{{mode}}{{$address_data}}}}}}{{testing}}}}
-  dnssec_request_domains = *
-  transport = remote_smtp
-remote:
-  driver = dnslookup
-  domains = ! +local_domains
-  dnssec_request_domains = *
-  transport = remote_smtp
-  no_more
-"""
-TRANSPORTS = f"""
-remote_smtp_mtasts:
-  driver = smtp
-  multi_domain = false
-  connection_max_messages = 1
-  interface = <; 0.0.0.0 ; ::0
-  hosts_require_tls = *
-  hosts_avoid_tls =
-  tls_tempfail_tryclear = false
-  tls_verify_certificates = system
-  tls_verify_hosts = *
-  tls_verify_cert_hostnames = *
-  tls_sni = $host
-  hosts_try_dane = *
-  event_action = {EVENT}{NAMELESS}
-remote_smtp:
-  driver = smtp
-  multi_domain = false
-  tls_verify_certificates = system
-  tls_try_verify_hosts = *
-  tls_verify_cert_hostnames = *
-  tls_sni = $host
-  hosts_try_dane = *
-  event_action = {EVENT}
-"""
+PREFIX = "/usr/local"  # in our namespace there is nothing else in it
 # Mail for these goes to a smart host, whose own policy counts.
 RELAYED = """
 smart_lookup:
   driver = redirect
   domains = relayed.test : strayed.test
-  address_data = ${dlfunc{SO}{mtasts_policy}{[${if eq{$domain}{relayed.test}{smart.test}{stray.test}}]}}
+  address_data = {policy}
   data =
 smart:
   driver = manualroute
   domains = relayed.test : strayed.test
   route_list = relayed.test smart.test ; strayed.test stray.test
-  ignore_target_hosts = ${extract{ignore}{$address_data}{$value}{}}
-  transport = ${if eq{${extract{mode}{$address_data}}}{enforce}{remote_smtp_mtasts}{remote_smtp}}
+  ignore_target_hosts = ${{extract{{ignore}}{{$address_data}}{{$value}}{{}}}}
+  transport = ${{if eq{{${{extract{{mode}}{{$address_data}}}}}}{{enforce}}{{remote_smtp_mtasts}}{{remote_smtp}}}}
   no_more
 """
 # What the operator's rules are asked: by a router, and by an ACL.
@@ -99,43 +34,75 @@ RULED = """
 ruled:
   driver = redirect
   domains = ruled.test
-  condition = ${if eq{${dlfunc{SO}{mtasts_call}{held}{$local_part}{$domain}}}{yes}}
+  condition = ${{if eq{{{held}}}{{yes}}}}
   allow_defer
   data = :defer: held by a rule
 """
 RULED_ACL = """
-  deny condition = ${if !eq{${dlfunc{SO}{mtasts_call}{refused}{$sender_address}{$local_part@$domain}}}{}}
-       message = ${dlfunc{SO}{mtasts_call}{refused}{$sender_address}{$local_part@$domain}}
+  deny condition = ${{if !eq{{{refused}}}{{}}}}
+       message = {refused}
 """
 VERIFIED_ACL = """
   deny domains = *.verified.test
      ! verify = recipient
 """
-
-
-def module(build):
-    """The file, or None."""
-    return next((path for path in (f"{build}/exim-mtasts.so", f"{build}/lib/exim-mtasts.so") if os.path.exists(path)), None)
+REMOTE = """
+remote:
+  driver = dnslookup
+  domains = ! +local_domains
+  dnssec_request_domains = *
+  transport = remote_smtp
+  no_more
+"""
 
 
 def install(folder, build):
-    """A copy that each user may read, with what it loads. Returns its path."""
-    place = f"{folder}/mtasts"
-    os.makedirs(f"{place}/lib")
-    shutil.copy(module(build), place)
-    shutil.copy(f"{build}/lib/mtasts-net.so", f"{place}/lib")
-    shutil.copytree(f"{build}/share", f"{place}/share")
-    return f"{place}/exim-mtasts.so"
+    """As ./build.sh install does it."""
+    os.makedirs(f"{folder}/installed")
+    namespace.mount("tmpfs", f"{folder}/installed", "tmpfs", data="size=256m,mode=0755")
+    subprocess.run(["cmake", "--install", build, "--prefix", PREFIX], check=True, stdout=subprocess.DEVNULL, timeout=120,
+                   env=os.environ | {"DESTDIR": f"{folder}/installed"})
+    namespace.mount(f"{folder}/installed{PREFIX}", PREFIX, flags=namespace.MS_BIND)
 
 
-def enforcing(so):
-    """Parts of a configuration, for exim.Exim."""
-    return {"main": f"SO = {so}\n", "routers": RELAYED + RULED + ROUTERS, "transports": TRANSPORTS, "acl": RULED_ACL}
+def sanitizer():
+    """The library that the installed module needs to be there before all others, or None."""
+    found = glob.glob(f"{PREFIX}/lib/**/exim-mtasts.so", recursive=True)
+    done = subprocess.run(["ldd", *found], capture_output=True, text=True, check=True)
+    return (re.findall(r"libasan\S* => (\S+)", done.stdout) + [None])[0]
 
 
-def verifying(so):
-    """RCPT asks the routers, ours among them."""
-    return enforcing(so) | {"routers": ROUTERS.replace("  no_verify\n", ""), "acl": VERIFIED_ACL}
+class Printed:
+    """What "mtasts setup exim" prints for this Exim."""
+
+    def __init__(self, program, config="/dev/null", words=()):
+        done = subprocess.run([f"{PREFIX}/bin/mtasts", "setup", "exim", "--json", "--exim", program, "--config", config, *words],
+                              capture_output=True, text=True, timeout=20)
+        if not done.stdout:
+            raise RuntimeError(f"mtasts setup exim: {done.stderr}")
+        self.all = json.loads(done.stdout)
+        self.parts = dict(self.all["parts"])
+
+    def call(self, function, *arguments):
+        """How an expansion calls ours."""
+        if self.all["light"]:
+            words = " ".join(f"'{argument}'" for argument in arguments)
+            return f"${{run{{{PREFIX}/bin/mtasts exim -- {function} {words}}}{{$value}}fail}}"
+        return f"${{dlfunc{{{self.all['paths']['module']}}}{{mtasts_{function}}}{''.join(f'{{{argument}}}' for argument in arguments)}}}"
+
+    def enforcing(self):
+        """Parts of a configuration, for exim.Exim."""
+        words = {"policy": self.call("policy", "[${if eq{$domain}{relayed.test}{smart.test}{stray.test}}]"),
+                 "held": self.call("call", "held", "$local_part", "$domain"),
+                 "refused": self.call("call", "refused", "$sender_address", "$local_part@$domain")}
+        routers = (RELAYED + RULED).format(**words) + self.parts["routers"] + REMOTE
+        return {"main": self.parts["main"], "routers": routers, "acl": RULED_ACL.format(**words),
+                "transports": f"{self.parts['transports']}\nremote_smtp:\n  driver = smtp\n{self.parts['remote_smtp']}"}
+
+    def verifying(self):
+        """RCPT asks the routers, ours among them."""
+        routers = self.parts["routers"].replace("  no_verify\n", "") + REMOTE
+        return self.enforcing() | {"routers": routers, "acl": VERIFIED_ACL}
 
 
 class Settings:

@@ -12,6 +12,7 @@ import time
 from servers import namespace
 
 USER, NUMBER = "Debian-exim", 7003  # compiled in; the number is for systems that have no such user
+COVERED = ("/etc", "/dev", "/run", "/var/lib", "/usr/local")
 # Mail hosts of the world are addresses of this machine: Exim shall know but one as its own, or it took them for itself.
 CONFIG = """exim_path = {exim}
 spool_directory = {folder}/spool
@@ -21,7 +22,7 @@ primary_hostname = relay.test
 local_interfaces = 127.0.0.1
 daemon_smtp_ports = {port}
 log_selector = +received_recipients +tls_certificate_verified +tls_sni +incoming_port
-keep_environment =
+keep_environment = ASAN_OPTIONS : UBSAN_OPTIONS
 tls_advertise_hosts =
 rfc1413_query_timeout = 0s
 queue_run_max = 0
@@ -58,6 +59,12 @@ remote_smtp:
 """}
 
 
+def hidden(path):
+    """Why nothing below this path could be used after cover; None: it could."""
+    below = [folder for folder in COVERED if os.path.realpath(path).startswith(os.path.realpath(folder) + "/")]
+    return f"{path} lies below {below[0]}, which the tests cover" if below else None
+
+
 def cover(folder, world):
     """/etc for this namespace only: with the user that Exim has compiled in, our authority as the system's, and room for what a test writes."""
     etc = f"{folder}/etc"
@@ -81,6 +88,8 @@ def cover(folder, world):
     with open(resolv, "w", encoding="ascii") as out:
         out.write("nameserver 127.0.0.1\noptions trust-ad\n")  # or the C library hides that DNSSEC secures an answer
     namespace.mount(etc, "/etc", flags=namespace.MS_BIND)
+    for path in ("/run", "/var/lib"):
+        namespace.mount("tmpfs", path, "tmpfs", data="size=64m,mode=0755")
 
 
 class Exim:
@@ -100,6 +109,12 @@ class Exim:
         with open("/etc/exim4/trusted_configs", "a", encoding="ascii") as out:
             out.write(f"{self.config}\n")
         self.configure(config)
+
+    def load_first(self, library):
+        """A sanitizer's library, which a module that is built with it needs. Leaks are Exim's business."""
+        subprocess.run(["patchelf", "--add-needed", library, self.program], check=True)
+        os.chmod(self.program, 0o4755)
+        os.environ["ASAN_OPTIONS"] = "detect_leaks=0"
 
     def configure(self, config):
         parts = {"main": "", "acl": "", "acls": "", "routers": "", "transports": ""} | config

@@ -46,10 +46,10 @@ class Ruled(Case):
         self.delivered("joe@excepted.test", "mx.moved.test")
 
     def a_function_may_look_a_domain_up(self):
-        self.same(self.expanded("mtasts_call", "mode", "ruled.test"), "enforce", "mode")
+        self.same(self.expanded("call", "mode", "ruled.test"), "enforce", "mode")
 
     def a_function_that_fails_loops_is_none_or_defers_makes_the_expansion_fail_and_says_why(self):
         for name, text in (("fails", "oh dear"), ("loops", "it ran more than 50 million instructions"), ("heldd", "did you mean 'held'?"),
                            ("later", "not now")):
-            self.says(self.expanded("mtasts_call", name, "x"), "Failed: ", text)
+            self.says(self.expanded("call", name, "x"), "Failed: ", text)
         self.says(self.syslog.text(), "oh dear", "a rule was stopped")

@@ -93,7 +93,7 @@ class Crowd(Case):
             self.same((status.st_uid, status.st_mode & 0o7), (user, 0), f"owner of {name}, and what others may do with it")
 
     def asked(self, domain, user):
-        self.same(self.expanded("mtasts_policy", domain, user=user),
+        self.same(self.expanded("policy", domain, user=user),
                   rf"mode=enforce id=1 ignore=!^(?i)mx\.{domain.replace('.', chr(92) + '.')}$:*", f"the policy, for {user or 'root'}")
 
     def root_and_exims_user_write_one_store_whoever_began_it(self):
