@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Mail hosts that take mail, through TLS or in the clear."""
+import contextlib
 import ssl
 
 from .mailhosts import MailHosts
@@ -20,6 +21,8 @@ class Receiver(MailHosts):
         stream = context.wrap_socket(connection, server_side=True)
         dialogue["tls"] = stream.version()
         self.take(stream, self.lines(stream), dialogue)
+        with contextlib.suppress(OSError):  # ssl.SSLError is one
+            stream.unwrap()  # that it ends well is said in TLS, too
 
     def take(self, stream, lines, dialogue):
         in_data = False
