@@ -168,6 +168,11 @@ class Exim:
             raise AssertionError(f"exim -be: exit code {code}: {errors}")
         return out.rstrip("\n")
 
+    def expand_for(self, message, text):
+        """With a message in a file; of an expansion that fails, why."""
+        _, out, errors = self.run("-bem", message, text)
+        return (out + errors).rstrip("\n")
+
     def forget(self, kind=""):
         """That hosts and domains failed: Exim would not try them again for a while. And, without kind = "retry", which messages wait for
         which host."""

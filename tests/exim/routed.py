@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Ways that are not a domain's MX, with a real Exim: smart hosts, and what the operator's rules say."""
+import os
+
 from case import Case
 from enforced import NOT_TRUSTED, host
 
@@ -50,6 +52,29 @@ class Ruled(Case):
 
     def a_function_that_fails_loops_is_none_or_defers_makes_the_expansion_fail_and_says_why(self):
         for name, text in (("fails", "oh dear"), ("loops", "it ran more than 50 million instructions"), ("heldd", "did you mean 'held'?"),
-                           ("later", "not now")):
+                           ("later", "not now"), ("crashes", "the rules' process died")):
             self.says(self.expanded("call", name, "x"), "Failed: ", text)
         self.says(self.syslog.text(), "oh dear", "a rule was stopped")
+
+    def what_a_function_returns_is_as_tainted_as_the_argument_it_repeats(self):
+        if self.printed.all["light"]:
+            return  # what a program prints Exim judges itself
+        message = f"{self.server.folder}/message"
+        with open(message, "w", encoding="ascii") as out:
+            out.write("From: joe@client.test\nSubject: /etc/mtasts/mtasts.conf\nX-Name: ruled.test\n\nhello\n")
+        os.chmod("/etc/mtasts/mtasts.conf", 0o644)
+
+        def read(argument):
+            return self.server.expand_for(message, "${readfile{" + self.printed.call("call", "echo", argument) + "}}")
+        self.says(read("/etc/mtasts/mtasts.conf"), "nameservers")  # as it stands in the configuration
+        self.says(read("$h_subject:"), "Failed: ")
+        self.says(read("$h_x-name:"), "No such file")  # a plain name can be no path out of anywhere
+
+    def what_the_store_has_is_answered_without_the_network_part(self):
+        if self.printed.all["light"]:
+            return
+        self.settings.fresh()
+        self.expanded("policy", "ruled.test")
+        policy = self.printed.call("policy", "ruled.test")
+        loaded = "${if match{${readfile{/proc/self/maps}}}{mtasts-net|libcurl|libgetdns}{loaded}{not loaded}}"
+        self.same(self.server.expand(f"{policy} {loaded}").split(" ")[-2:], ["not", "loaded"], "the network part")

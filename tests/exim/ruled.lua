@@ -31,3 +31,11 @@ end)
 exim.provide('loops', function()
   while true do end
 end)
+
+exim.provide('crashes', function()
+  os.execute('kill -SEGV ' .. io.open('/proc/self/stat'):read 'a':match '%d+')
+end)
+
+exim.provide('echo', function(text)
+  return text
+end)
