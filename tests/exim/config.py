@@ -38,6 +38,21 @@ ruled:
   allow_defer
   data = :defer: held by a rule
 """
+# What is made of certificates that hosts show.
+WATCHED = """
+watched:
+  driver = dnslookup
+  domains = *.watched.test
+  transport = watched
+  no_more
+"""
+WATCHED_TRANSPORT = """
+watched:
+  driver = smtp
+  multi_domain = false
+  tls_sni = $host
+  event_action = ${{if eq{{$event_name}}{{tls:cert}}{{{cert}}}}}
+"""
 RULED_ACL = """
   deny condition = ${{if !eq{{{refused}}}{{}}}}
        message = {refused}
@@ -94,10 +109,11 @@ class Printed:
         """Parts of a configuration, for exim.Exim."""
         words = {"policy": self.call("policy", "[${if eq{$domain}{relayed.test}{smart.test}{stray.test}}]"),
                  "held": self.call("call", "held", "$local_part", "$domain"),
+                 "cert": self.call("cert", "$event_data", "${base64:$tls_out_peercert}", "$host"),
                  "refused": self.call("call", "refused", "$sender_address", "$local_part@$domain")}
-        routers = (RELAYED + RULED).format(**words) + self.parts["routers"] + REMOTE
+        routers = (RELAYED + RULED).format(**words) + self.parts["routers"] + WATCHED + REMOTE
         return {"main": self.parts["main"], "routers": routers, "acl": RULED_ACL.format(**words),
-                "transports": f"{self.parts['transports']}\nremote_smtp:\n  driver = smtp\n{self.parts['remote_smtp']}"}
+                "transports": f"{WATCHED_TRANSPORT.format(**words)}{self.parts['transports']}\nremote_smtp:\n  driver = smtp\n{self.parts['remote_smtp']}"}
 
     def verifying(self):
         """RCPT asks the routers, ours among them."""

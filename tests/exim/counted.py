@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What is counted of sessions with mail hosts, for reports to their domains (RFC 8460), with a real Exim."""
+import json
+
 from case import Case
 from enforced import host
 
@@ -57,6 +59,9 @@ class Counted(Case):
         "outside.test": {"id": "1", "mx": ["mx.outside.test"], "hosts": ["10 mx.attacker.test"]},
         "nothing.test": {"hosts": ["10 mx.nothing.test"]},
         "dane.signed.test": {"hosts": ["10 mx.dane.signed.test"], "tlsa": {"mx.dane.signed.test": ["3 1 1 SPKI"]}},
+        "refused.signed.test": {"id": "1", "mx": ["mx.refused.signed.test"], "tlsa": {"mx.refused.signed.test": [f"3 1 1 {'ab' * 32}"]}},
+        "clear.signed.test": {"hosts": ["10 mx.clear.signed.test"], "smtp": {"mx.clear.signed.test": "no-starttls"},
+                              "tlsa": {"mx.clear.signed.test": ["3 1 1 SPKI"]}},
         "next.test": {"id": "1", "mx": ["mx1.next.test", "mx2.next.test"], "smtp_cert": {"mx1.next.test": "expired"}},
     }
 
@@ -73,6 +78,26 @@ class Counted(Case):
                                ("self.test", "certificate-not-trusted"), ("plain.test", "starttls-not-supported")):
             self.deferred(f"joe@{domain}")
             self.same(self.counted(domain), [("sts", result, f"mx.{domain}")], "sessions")
+
+    def with_addresses_and_the_hosts_greeting(self):
+        self.deferred("joe@wrong.test")
+        self.counted("wrong.test")
+        row = json.loads(self.command("--json", "store", "sessions", "wrong.test"))
+        self.same((row["address"].startswith("198.51.100."), row["source"].startswith("198.51.100."), row["helo"], row["count"]),
+                  (True, True, "mx.wrong.test", 1), f"address, source, greeting and number of {row}")
+        self.same("version: STSv1" in row["policy"], True, "its policy")
+
+    def the_log_tells_of_mail_that_waits_because_of_tls(self):
+        self.deferred("joe@old.test")
+        self.counted("old.test")
+        self.says(self.syslog.text(), "old.test: session with mx.old.test [198.51.100.", "expired")
+
+    def one_that_dane_refuses_is_counted_as_failed_dane(self):
+        self.deferred("joe@refused.signed.test")
+        (kind, result, _), = self.counted("refused.signed.test")
+        self.same((kind, result in ("tlsa-invalid", "validation-failure")), ("tlsa", True), f"sessions: {kind} {result}")
+        self.deferred("joe@clear.signed.test")
+        self.same(self.counted("clear.signed.test"), [("tlsa", "starttls-not-supported", "mx.clear.signed.test")], "sessions")
 
     def mail_that_no_host_may_have_is_counted_as_failed(self):
         self.deferred("joe@outside.test")

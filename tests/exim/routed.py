@@ -23,6 +23,20 @@ class Smarthost(Case):
         self.deferred("joe@strayed.test", NOT_TRUSTED)
 
 
+class Watched(Case):
+    """mtasts_cert"""
+    KINDS = {"good": "ok", "wildcard": "ok", "expired": "certificate-expired", "wrong-name": "certificate-host-mismatch",
+             "cn-only": "certificate-host-mismatch", "untrusted": "certificate-not-trusted", "self-signed": "certificate-not-trusted"}
+    DOMAINS = {f"{kind}.watched.test": {"hosts": [f"10 mx.{kind}.watched.test"], "smtp_cert": {f"mx.{kind}.watched.test": kind}} for kind in KINDS}
+
+    def of_each_certificate_it_can_be_told_what_is_wrong_with_it(self):
+        """The word refuses the certificate, so the log has it."""
+        for kind, word in self.KINDS.items():
+            self.sent(f"joe@{kind}.watched.test")
+            told = [line for line in self.server.log().splitlines() if "SSL verify denied by event-action: depth=0" in line][-1]
+            self.same(told.split(": ")[-1].strip(), word, f"what is told of a certificate that is {kind}")
+
+
 class Ruled(Case):
     RULED = True
     DOMAINS = {
