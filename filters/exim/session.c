@@ -85,6 +85,7 @@ static void failed(struct exim_session *session, const struct exim_event *event)
 static void dane_failed(struct exim_session *session, const char *type) {
   session->dane_err = MTS_ERR_TLSA_INVALID;
   if (strcmp(type, mts_err_result_type(MTS_ERR_DNS_BOGUS)) == 0) session->dane_err = MTS_ERR_DNS_BOGUS;
+  if (strcmp(type, mts_err_result_type(MTS_ERR_STARTTLS_MISSING)) == 0) session->dane_err = MTS_ERR_STARTTLS_MISSING;
   mts_text_format(session->reason, sizeof session->reason, "DANE: %s", type);
 }
 
@@ -125,7 +126,8 @@ static bool without_tls(struct exim_session *session, struct exim_outcome *outco
 
 static bool closed(struct exim_session *session, const struct exim_event *event, struct exim_outcome *outcome) {
   session->open = false;
-  return event->tls ? with_tls(session, event, outcome) : without_tls(session, outcome);
+  /* With GnuTLS DANE fails after the handshake: there is a cipher, and no mail goes. */
+  return event->tls && !session->dane_err ? with_tls(session, event, outcome) : without_tls(session, outcome);
 }
 
 bool exim_session_event(struct exim_session *session, const struct exim_event *event, struct exim_outcome *outcome) {

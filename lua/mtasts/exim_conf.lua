@@ -142,7 +142,14 @@ local function transport(facts)
     page:note 'TLSA records come first, where DNSSEC secures them.'
     page:line '  hosts_try_dane = *'
   end
-  page:line '  event_action = MTASTS_EVENT'
+  page:note 'RFC 8461 4.2 wants the name in the subjectAltName of the certificate; where there is none, GnuTLS takes that of its subject.'
+  page:lines('  event_action = MTASTS_EVENT\\\n    ${if and{{eq{$event_name}{tls:cert}}{eq{$event_data}{0}}\\\n'
+    .. '    {eq{}{${certextract{subj_altname,dns}{$tls_out_peercert}{$value}{}}}}}\\\n    {the certificate names no host}}')
+  page:note('Exim keeps by host, port and interface which one failed: with an interface that is any, what fails here holds no mail of domains '
+    .. 'that do not enforce.')
+  if facts.debian then page:line '.ifndef REMOTE_SMTP_INTERFACE' end
+  page:line '  interface = <; 0.0.0.0 ; ::0'
+  if facts.debian then page:line '.endif' end
   if facts.debian then
     page:note "What you may have set for Debian's remote_smtp counts here, too."
     for _, option in ipairs(DEBIAN_MACROS) do
