@@ -13,9 +13,10 @@ static char settings_file[PATH_MAX]; /* empty: the one that was built in */
 /* Without openlog, which Exim may have called for itself. */
 static void to_syslog(void *arg, enum mts_log_level level, const char *line) {
   (void)arg;
+  bool named = strcmp(program_invocation_short_name, "mtasts") == 0; /* the command line */
   static const int priorities[] = {
       [MTS_LOG_ERROR] = LOG_ERR, [MTS_LOG_WARNING] = LOG_WARNING, [MTS_LOG_INFO] = LOG_INFO, [MTS_LOG_DEBUG] = LOG_DEBUG};
-  syslog(LOG_MAIL | priorities[level], "mtasts: %s", line);
+  syslog(LOG_MAIL | priorities[level], "%s%s", named ? "" : "mtasts: ", line);
 }
 
 void process_take_log(const struct process *process, struct mts *m) {
@@ -59,6 +60,9 @@ const struct process *process_get(const char **why) {
   if (!err) err = read_file(the.settings, text);
   if (!err) err = mts_new(the.settings, &the.m);
   if (err) {
+    static bool said; /* not once for each recipient, and not by each event */
+    if (!said) to_syslog(NULL, MTS_LOG_ERROR, text);
+    said = true;
     mts_settings_free(&the.settings);
     return NULL;
   }

@@ -82,9 +82,9 @@ function exim.main(words, cli)
   if args.json then
     print(core.json_encode { ok = good, text = text })
   elseif good then
-    if args.name ~= 'event' then print(text) end
+    if args.name ~= 'event' then io.write(text, core.stdout_is_terminal() and '\n' or '') end -- Exim would compare the line end, too
   else
-    if args.name == 'policy' then print 'mode=defer' end
+    if args.name == 'policy' then io.write('mode=defer', core.stdout_is_terminal() and '\n' or '') end
     io.stderr:write('mtasts: ', require('mtasts.text').clean(text), '\n')
   end
   return good and cli.exit.good or cli.exit.unknown

@@ -142,11 +142,13 @@ local function transport(facts)
     page:note 'TLSA records come first, where DNSSEC secures them.'
     page:line '  hosts_try_dane = *'
   end
-  page:note 'RFC 8461 4.2 wants the name in the subjectAltName of the certificate; where there is none, GnuTLS takes that of its subject.'
+  page:note('RFC 8461 4.2 wants the name in the subjectAltName of the certificate; where there is none, GnuTLS takes that of its subject. '
+    .. 'With TLSA records the name does not matter.')
   page:lines('  event_action = MTASTS_EVENT\\\n    ${if and{{eq{$event_name}{tls:cert}}{eq{$event_data}{0}}\\\n'
-    .. '    {eq{}{${certextract{subj_altname,dns}{$tls_out_peercert}{$value}{}}}}}\\\n    {the certificate names no host}}')
-  page:note('Exim keeps by host, port and interface which one failed: with an interface that is any, what fails here holds no mail of domains '
-    .. 'that do not enforce.')
+    .. '    {eq{}{${certextract{subj_altname,dns}{$tls_out_peercert}{$value}{}}}}\\\n'
+    .. '    {eq{}{${lookup dnsdb{defer_never,dnssec_strict,tlsa=_25._tcp.$host}}}}}\\\n    {the certificate names no host}}')
+  page:note('Exim keeps by host, port and interface which one failed: with an interface that is any, what fails here holds no mail of '
+    .. 'domains that do not enforce.')
   if facts.debian then page:line '.ifndef REMOTE_SMTP_INTERFACE' end
   page:line '  interface = <; 0.0.0.0 ; ::0'
   if facts.debian then page:line '.endif' end

@@ -206,7 +206,7 @@ local function steps(page, facts)
       and 'REMOTE_SMTP_SMARTHOST_HOSTS_REQUIRE_TLS = * and REMOTE_SMTP_SMARTHOST_TLS_VERIFY_HOSTS = * in main/000_localmacros.'
       or 'hosts_require_tls = * and tls_verify_hosts = * in its transport.'))
   page:item('control = cutthrough_delivery goes past routers with no_verify. Where you use it, write no_verify_sender in all of these.')
-  page:item('A host that failed for one domain is not tried for others either, until its retry time: Exim keeps that by host.')
+  page:item("DANE wants a resolver on this machine that validates, and 'options trust-ad' in /etc/resolv.conf: else Exim hears of no DNSSEC.")
   page:item('exim-mtasts(8) explains each line.')
 end
 
@@ -216,7 +216,8 @@ local function plain_parts(page, parts)
   page:lines(parts.main)
   page:note '---- Behind "begin routers": before your router that sends to other hosts (driver = dnslookup), which stays as it is.'
   page:lines(parts.routers)
-  page:note('---- Behind "begin transports". Take over what your remote_smtp has for itself: dkim_..., helo_data, interface, port.')
+  page:note('---- Behind "begin transports". Take over what your remote_smtp has for itself: dkim_..., helo_data, port. '
+    .. 'About interface see exim-mtasts(8).')
   page:lines(parts.transports)
   page:note('---- Add these lines to your transport remote_smtp. Another name? Then use it in the router mtasts_testing, too.')
   page[#page + 1] = parts.remote_smtp:gsub('\n$', '')

@@ -88,11 +88,11 @@ class Policy(Exim):
 
     def test_when_dns_is_silent_mail_goes_on_or_waits_as_the_settings_say(self):
         result = self.exim(0, "policy", "new.test")
-        self.assertEqual(result.out, "mode=none\n")
+        self.assertEqual(result.out, "mode=none")
         self.assertIn("new.test: dns-timeout", result.error)
         self.settings("on_dns_failure = defer")
         result = self.exim(4, "policy", "other.test")
-        self.assertEqual(result.out, "mode=defer\n")
+        self.assertEqual(result.out, "mode=defer")
         self.assertIn("mtasts: MTA-STS: whether other.test has a policy is not known: no name server answered in time", result.error)
 
     def test_a_cached_policy_holds_whatever_dns_says(self):
@@ -114,7 +114,7 @@ class Policy(Exim):
     def test_wrong_settings_make_mail_wait_and_say_the_line(self):
         self.settings("stor = x")
         result = self.exim(4, "policy", "a.test")
-        self.assertEqual(result.out, "mode=defer\n")
+        self.assertEqual(result.out, "mode=defer")
         self.assertIn("mtasts.conf:6: ", result.error)
         self.assertIn("store", result.error)  # the nearest known name
         self.assertIn("cannot be opened", self.ends(4, "exim", "--settings", "/nowhere/x", "policy", "a.test").error)
@@ -122,7 +122,7 @@ class Policy(Exim):
     def test_a_store_that_cannot_be_used_does_not_stop_mail(self):
         self.settings(f"store = {self.folder}/missing/store.db")
         result = self.exim(0, "policy", "a.test")
-        self.assertEqual(result.out, "mode=none\n")
+        self.assertEqual(result.out, "mode=none")
         self.assertIn("store", result.error)
 
     def test_rules_are_asked_also_for_what_the_store_has(self):
@@ -156,7 +156,7 @@ class Policy(Exim):
             thread.start()
         for thread in threads:
             thread.join()
-        self.assertEqual(set(results), {(0, "mode=none\n")})
+        self.assertEqual(set(results), {(0, "mode=none")})
 
 
 class Call(Exim):
@@ -181,7 +181,7 @@ class Call(Exim):
 
     def test_what_it_prints_is_not_the_result(self):
         result = self.exim(0, "call", "print")
-        self.assertEqual(result.out, "result\n")
+        self.assertEqual(result.out, "result")
         self.assertIn("printed\n", result.error)
 
     def test_each_call_begins_anew(self):
@@ -289,8 +289,8 @@ class Usage(Exim):
                          [{"ok": False, "text": "bad weather"}])
 
     def test_a_certificate_that_is_none_is_unknown(self):
-        self.assertEqual(self.exim(0, "cert", "0", "garbage", "mx.test").out, "unknown\n")
-        self.assertEqual(self.exim(0, "cert", "1", "garbage", "mx.test").out, "\n")
+        self.assertEqual(self.exim(0, "cert", "0", "garbage", "mx.test").out, "unknown")
+        self.assertEqual(self.exim(0, "cert", "1", "garbage", "mx.test").out, "")
         self.assertIn("the depth is no number", self.exim(4, "cert", "x", "garbage", "mx.test").error)
 
 

@@ -110,7 +110,7 @@ esac
 
     def test_nothing_that_enforces_depends_on_an_expansion_that_may_fail(self):
         for words in ((), ("--split",), ("--light",)):
-            for line in code(self.prints(*words)["parts"]["transports"]):
+            for line in "\n".join(code(self.prints(*words)["parts"]["transports"])).replace("\\\n", "").splitlines():
                 if "event_action" not in line:
                     self.assertNotIn("${", line)
 

@@ -123,6 +123,8 @@ class Dane(Case):
                              "tlsa": {"mx.both.signed.test": ["3 1 1 SPKI"]}},
         "name.signed.test": {"id": "1", "mx": ["mx.name.signed.test"], "smtp_cert": {"mx.name.signed.test": "wrong-name"},
                              "tlsa": {"mx.name.signed.test": ["3 1 1 SPKI"]}},
+        "cn.signed.test": {"id": "1", "mx": ["mx.cn.signed.test"], "smtp_cert": {"mx.cn.signed.test": "cn-only"},
+                           "tlsa": {"mx.cn.signed.test": ["3 1 1 SPKI"]}},
         "bad.signed.test": {"hosts": ["10 mx.bad.signed.test"], "tlsa": {"mx.bad.signed.test": [f"3 1 1 {'ab' * 32}"]}},
         "worse.signed.test": {"id": "1", "mx": ["mx.worse.signed.test"], "tlsa": {"mx.worse.signed.test": [f"3 1 1 {'ab' * 32}"]}},
         "clear.signed.test": {"hosts": ["10 mx.clear.signed.test"], "smtp": {"mx.clear.signed.test": "no-starttls"},
@@ -138,6 +140,9 @@ class Dane(Case):
     def a_tlsa_record_of_the_hosts_own_key_makes_its_name_a_matter_of_no_account(self):
         """RFC 7672 3.1.1"""
         self.delivered("joe@name.signed.test", "mx.name.signed.test", "CV=dane")
+
+    def nor_does_it_matter_that_no_name_stands_where_it_should(self):
+        self.delivered("joe@cn.signed.test", "mx.cn.signed.test", "CV=dane")
 
     def a_tlsa_record_that_does_not_fit_defers(self):
         self.deferred("joe@bad.signed.test")

@@ -67,7 +67,8 @@ class Ruled(Case):
     def a_function_that_fails_loops_is_none_or_defers_makes_the_expansion_fail_and_says_why(self):
         for name, text in (("fails", "oh dear"), ("loops", "it ran more than 50 million instructions"), ("heldd", "did you mean 'held'?"),
                            ("later", "not now"), ("crashes", "the rules' process died")):
-            self.says(self.expanded("call", name, "x"), "Failed: ", text)
+            said = self.expanded("call", name, "x")
+            self.says(said, "Failed: ", *([] if self.printed.all["light"] else [text]))  # Exim drops what programs say of their errors
         self.says(self.syslog.text(), "oh dear", "a rule was stopped")
 
     def what_a_function_returns_is_as_tainted_as_the_argument_it_repeats(self):
