@@ -206,7 +206,7 @@ local function steps(page, facts)
       and 'REMOTE_SMTP_SMARTHOST_HOSTS_REQUIRE_TLS = * and REMOTE_SMTP_SMARTHOST_TLS_VERIFY_HOSTS = * in main/000_localmacros.'
       or 'hosts_require_tls = * and tls_verify_hosts = * in its transport.'))
   page:item('control = cutthrough_delivery goes past routers with no_verify. Where you use it, write no_verify_sender in all of these.')
-  page:item("DANE wants a resolver on this machine that validates, and 'options trust-ad' in /etc/resolv.conf: else Exim hears of no DNSSEC.")
+  page:item("DANE wants a resolver on this machine that validates, and 'options trust-ad' in /etc/resolv.conf: else Exim hears no DNSSEC.")
   page:item('exim-mtasts(8) explains each line.')
 end
 
