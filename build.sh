@@ -45,7 +45,7 @@ Usage: ./build.sh [VERB]
   fuzz [SECONDS]    each fuzz target on its corpus, for so long (default 60); 0 only replays the corpus
   bench [NAME...]   the benchmarks, built for release
   install           to PREFIX (default /usr/local), below DESTDIR if set
-  api               writes what is made of lua/mtasts/api.lua: manual pages, definitions for editors
+  api               writes what is made of lua/mtasts/api.lua: manual pages, definitions for editors, the table of its level
   env               prints what a shell needs to use the build:  eval "$(./build.sh env)"
   clean             removes build/ and build-*/
 
@@ -229,6 +229,7 @@ verb_api() {
   configure "$build"
   compile "$build"
   "$build/mtasts" run "$root/lua/manual/write.lua"
+  "$build/mtasts" run "$root/tests/lua/write_level.lua"
 }
 
 verb_env() {
