@@ -45,6 +45,7 @@ Usage: ./build.sh [VERB]
   fuzz [SECONDS]    each fuzz target on its corpus, for so long (default 60); 0 only replays the corpus
   bench [NAME...]   the benchmarks, built for release
   install           to PREFIX (default /usr/local), below DESTDIR if set
+  api               writes what is made of lua/mtasts/api.lua: manual pages, definitions for editors, the table of its level
   env               prints what a shell needs to use the build:  eval "$(./build.sh env)"
   clean             removes build/ and build-*/
 
@@ -222,6 +223,15 @@ verb_install() {
   if [[ -z ${DESTDIR:-} && $(id -u) -eq 0 ]] && have ldconfig; then ldconfig; fi
 }
 
+# What is made of lua/mtasts/api.lua stands in the source, so that who packages mtasts has nothing to make.
+verb_api() {
+  need build
+  configure "$build"
+  compile "$build"
+  "$build/mtasts" run "$root/lua/manual/write.lua"
+  "$build/mtasts" run "$root/tests/lua/write_level.lua"
+}
+
 verb_env() {
   # The trailing ;; keeps Lua's own places.
   # shellcheck disable=SC2016 # $PATH is for the shell that reads this
@@ -344,7 +354,7 @@ main() {
   local verb=${1:-build}
   [[ $# -eq 0 ]] || shift
   case $verb in
-    build | demo | test | install | bench | fuzz | lint | clean | env) "verb_$verb" "$@" ;;
+    build | demo | test | install | bench | fuzz | lint | clean | env | api) "verb_$verb" "$@" ;;
     help | -h | --help) usage ;;
     *)
       say "build.sh: unknown verb: $verb (./build.sh help lists them)"

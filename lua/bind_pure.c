@@ -187,10 +187,21 @@ static int l_normalise(lua_State *L) {
   return 1;
 }
 
+/* errors() -> {error, ...}, in the order of mtasts.h, without "ok": what manual and help are made of */
+static int l_errors(lua_State *L) {
+  lua_createtable(L, MTS_ERR_COUNT - 1, 0);
+  for (int i = MTS_OK + 1; i < MTS_ERR_COUNT; i++) {
+    push_error(L, (enum mts_err)i, NULL, NULL);
+    lua_rawseti(L, -2, i);
+  }
+  return 1;
+}
+
 const luaL_Reg pure_functions[] = {{"parse_record", l_parse_record},
                                    {"parse_policy", l_parse_policy},
                                    {"parse_tlsrpt", l_parse_tlsrpt},
                                    {"parse_destination", l_parse_destination},
                                    {"mx_matches", l_mx_matches},
                                    {"normalise", l_normalise},
+                                   {"errors", l_errors},
                                    {NULL, NULL}};

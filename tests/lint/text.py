@@ -6,7 +6,7 @@ import re
 import sys
 
 SOURCE = (".c", ".h", ".lua", ".sh", ".py")
-TEXT = SOURCE + (".md", ".txt", ".cmake", ".yml", ".yaml", ".1", ".3", ".5", ".8", ".conf", ".in", ".supp", ".tsv")
+TEXT = SOURCE + (".md", ".txt", ".cmake", ".yml", ".yaml", ".1", ".3", ".5", ".7", ".8", ".conf", ".in", ".supp", ".tsv")
 DATA = ("tests/fuzz/corpus/", "tests/conformance/", "tests/data/", "tests/fixtures/")  # bytes as they must be
 TABS = (".tsv",)  # tabs are their format
 LINES_MAX = 600  # a file has one subject; about 500 is the aim

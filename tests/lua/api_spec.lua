@@ -26,7 +26,16 @@ local function see(kind, value, nested)
         assert.equal('table', type(inside), kind .. '.' .. field)
       end
       if nested and nested[field] then nested[field](inside) end
+      local choices = api.fields[kind][field].choices
+      if choices then
+        local known = {}
+        for _, choice in ipairs(choices) do known[choice] = true end
+        assert.is_true(known[inside], ('%s.%s is "%s", which is not among its choices'):format(kind, field, inside))
+      end
     end
+  end
+  for field, entry in pairs(api.fields[kind]) do
+    assert(entry.optional or value[field] ~= nil, ('%s.%s is absent, which mtasts.api does not tell'):format(kind, field))
   end
 end
 
@@ -52,6 +61,22 @@ local function source(file)
   local text = handle:read 'a'
   handle:close()
   return text
+end
+
+-- Types are words that the writers of manual and definitions understand.
+local plain = { string = true, integer = true, number = true, boolean = true, table = true, list = true, ['function'] = true, world = true }
+local function check_type(words, where)
+  for word in (words:match '^[^,]+' .. ' or '):gmatch '(.-) or ' do
+    local element = word:match '^list of (.*)$' or word
+    local known = plain[element] or plain[element:match '^(.*)s$'] or api.fields[element] or api.opaque[element]
+    assert.is_truthy(known, ('%s: what is a %s?'):format(where, word))
+  end
+end
+
+local function check_choices(choices, text, where)
+  for _, choice in ipairs(choices or {}) do
+    assert.truthy(text:find('"' .. choice .. '"', 1, true), ('%s: "%s" is not in its text'):format(where, choice))
+  end
 end
 
 describe('mtasts.api', function()
@@ -103,19 +128,76 @@ describe('mtasts.api', function()
   end)
 
   it('each entry is complete', function()
-    for _, list in ipairs { api.functions, api.world, api.osmtpd, api.exim } do
+    local places = {}
+    for _, list in ipairs { api.functions, api.world, api.osmtpd, api.exim, api.hooks } do
       for name, entry in pairs(list) do
+        assert.is_nil(places[entry.place], name)
+        places[entry.place] = true
+        assert.equal('boolean', type(entry.fails), name)
         for _, key in ipairs { 'signature', 'text', 'results', 'since', 'context' } do
           assert.equal('string', type(entry[key]), name .. ' has no ' .. key)
         end
         assert.equal('boolean', type(entry.yields), name)
-        assert.truthy(entry.signature:find(name, 1, true), name)
+        assert.truthy(list == api.hooks or entry.signature:find(name, 1, true), name)
         assert.truthy(entry.since:find '^%d+%.%d+%.%d+$', name)
-        for _, arg in ipairs(entry.args) do assert.equal(3, #arg, name .. ': name, type and meaning of an argument') end
+        for _, arg in ipairs(entry.args) do
+          assert.equal(3, #arg, name .. ': name, type and meaning of an argument')
+          assert.equal('boolean', type(arg.optional), name)
+          check_type(arg[2], name)
+          check_choices(arg.choices, arg[3], name .. ' ' .. arg[1])
+        end
+        for _, result in ipairs(entry.returns) do check_type(result[1], name) end
+        assert.equal(#entry.returns == 0, entry.results:find '^nothing' ~= nil, name .. ': results and returns')
+        assert.equal(entry.fails, entry.results:find 'or nil and an error' ~= nil, name .. ': results and fails')
       end
     end
     for kind, list in pairs(api.fields) do
-      for field, entry in pairs(list) do assert.equal(2, #entry, kind .. '.' .. field) end
+      assert.equal('string', type(api.kinds[kind].text), kind)
+      for field, entry in pairs(list) do
+        assert.equal(2, #entry, kind .. '.' .. field)
+        check_type(entry[1], kind .. '.' .. field)
+        check_choices(entry.choices, entry[2], kind .. '.' .. field)
+      end
+    end
+    for kind in pairs(api.kinds) do assert.is_truthy(api.fields[kind], kind) end
+  end)
+
+  it('the arguments are those of the signature', function()
+    for _, list in ipairs { api.functions, api.world, api.osmtpd, api.exim, api.hooks } do
+      for name, entry in pairs(list) do
+        local words = entry.signature:match '%((.*)%)'
+        if words and not words:find "['{]" then
+          local required, optional = words:match '^(.-)%[?,? ?([%w_]*)%]?$'
+          if not words:find '%[' then required, optional = words, '' end
+          local found = {}
+          for parameter in required:gmatch '[%w_]+' do found[parameter] = 'needed' end
+          if optional ~= '' then found[optional] = 'optional' end
+          for _, arg in ipairs(entry.args) do
+            local whole = arg[1]:match '^[^.]+'
+            assert.is_truthy(found[whole], ('%s: %s is not in the signature'):format(name, whole))
+            if whole == arg[1] then assert.equal(found[whole] == 'optional', arg.optional, name .. ' ' .. whole) end
+            if found[whole] ~= 'seen' and whole == arg[1] then found[whole] = 'seen' end
+          end
+          for parameter, how in pairs(found) do
+            assert.is_true(how == 'seen' or parameter == 'opts', ('%s: %s is not told'):format(name, parameter))
+          end
+        end
+      end
+    end
+  end)
+
+  it('names only codes of errors that there are', function()
+    local codes = {}
+    for _, err in ipairs(require('mtasts.core').errors()) do codes[#codes + 1] = err.code end
+    local all = ' ' .. table.concat(codes, ' ') .. ' '
+    for _, list in ipairs { api.functions, api.world, api.osmtpd, api.exim } do
+      for name, entry in pairs(list) do
+        local returned = entry.errors and entry.errors:match '^returns ([^;]*)'
+        assert.equal(entry.fails or entry.returns[2] ~= nil, returned ~= nil, name .. ' returns errors, or does not')
+        for code, star in (returned or ''):gsub('%b()', ''):gmatch '(%l[%l-]+)(%*?)' do
+          assert.truthy(all:find(' ' .. code .. (star == '' and ' ' or ''), 1, true), ('%s: no error is named %s'):format(name, code))
+        end
+      end
     end
   end)
 
@@ -180,6 +262,10 @@ describe('mtasts.api', function()
     see_tls(assert(mtasts.probe 'mx2.a.test'))
     see_error(select(2, mtasts.lookup 'a..b'))
     see_findings(select(3, mtasts.parse_policy '\n'))
+    see('record', (mtasts.parse_record 'v=STSv1; id=1;'))
+    see('policy', (mtasts.parse_policy(POLICY)))
+    see('tlsrpt', (mtasts.parse_tlsrpt 'v=TLSRPTv1; rua=mailto:a@a.test'))
+    for _, text in ipairs { 'a.test:25', '[a.test]', '[192.0.2.1]' } do see('destination', assert(mtasts.parse_destination(text))) end
     -- a refresh that keeps failing
     world:https('mta-sts.a.test', 'https-connect')
     for _ = 1, 6 do

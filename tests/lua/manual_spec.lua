@@ -13,6 +13,24 @@ end
 
 local page = read 'lua/mtasts.1'
 
+describe('the manual pages', function()
+  it('refer to each other, and to no page of ours that is not there', function()
+    local pages = {
+      ['mtasts 1'] = 'lua/mtasts.1', ['mtasts-lua 3'] = 'lua/mtasts-lua.3', ['mtasts-errors 7'] = 'lua/mtasts-errors.7',
+      ['exim-mtasts 8'] = 'filters/exim/exim-mtasts.8', ['filter-mtasts 8'] = 'filters/opensmtpd/filter-mtasts.8',
+      ['table-mtasts 8'] = 'filters/opensmtpd/table-mtasts.8',
+    }
+    for name, path in pairs(pages) do
+      local text = read(path)
+      local seen = text:match '\n%.Sh SEE ALSO\n(.-)\n%.Sh'
+      for _, other in ipairs { 'mtasts 1', 'mtasts-lua 3', 'mtasts-errors 7' } do
+        assert.truthy(other == name or seen:find('.Xr ' .. other, 1, true), path .. ' does not refer to ' .. other)
+      end
+      for other in text:gmatch '\n%.Xr (%S*mtasts%S* %d)' do assert(pages[other], path .. ' refers to ' .. other) end
+    end
+  end)
+end)
+
 describe('mtasts(1)', function()
   it('names every setting with its type and default, and no other', function()
     local known = core.settings()

@@ -1,0 +1,111 @@
+-- SPDX-License-Identifier: ISC
+-- The examples, which mtasts-lua(3) shows, do what they say.
+local mtasts = require 'mtasts'
+
+local ROOT = debug.getinfo(1, 'S').source:match '^@(.*)/tests/lua/' or '.'
+
+-- Runs an example; what it prints and writes to standard error comes back as a list.
+local function run(name, ...)
+  local path = ROOT .. '/examples/' .. name
+  local said = {}
+  local function say(...) said[#said + 1] = table.concat({ ... }, '\t') end
+  local outside = { arg = { [0] = path, ... }, print = say, io = { stderr = { write = function(_, ...) say(...) end } } }
+  local chunk = assert(loadfile(path, 't', setmetatable(outside, { __index = _G })))
+  chunk(...)
+  return said
+end
+
+local function fresh(module)
+  package.loaded[module] = nil
+  return require(module)
+end
+
+local ENFORCE <const> = 'version: STSv1\nmode: enforce\nmx: mx.safe.test\nmax_age: 604800\n'
+
+local function told()
+  return mtasts.fake {
+    now = '2026-01-01T00:00:00Z',
+    dns = {
+      ['_mta-sts.safe.test TXT'] = { 'v=STSv1; id=1;' }, ['safe.test MX'] = { '10 mx.safe.test' },
+      ['mx.safe.test A'] = { '192.0.2.2' },
+      ['plain.test MX'] = { '10 mx.plain.test' },
+      ['_mta-sts.dark.test TXT'] = 'servfail',
+    },
+    https = { ['mta-sts.safe.test'] = ENFORCE },
+  }
+end
+
+describe('the examples', function()
+  mtasts.configure { log = 'none' }
+
+  it('survey.lua tells of each domain, good and bad', function()
+    local world <close> = told()
+    assert.same({ 'safe.test\trequire\tenforce', 'plain.test\tdeliver\tno policy', 'a..b\tname-syntax\tnot a domain name' },
+      run('survey.lua', 'safe.test', 'plain.test', 'a..b'))
+    assert.equal(1, world:count 'GET mta-sts.safe.test')
+  end)
+
+  it('told.lua tests exception.lua', function()
+    assert.same({ 'exception.lua is right' }, run 'told.lua')
+  end)
+
+  it('alarm.lua tells of a policy before it ends', function()
+    local world <close> = told()
+    local said = run 'alarm.lua'
+    assert(mtasts.lookup 'safe.test')
+    world:https('mta-sts.safe.test', 'https-connect')
+    for _ = 1, 6 do
+      world:advance(86400)
+      assert(mtasts.lookup('safe.test', { freshness = 'due' }))
+    end
+    assert.is_true(#said > 0)
+    assert.equal('safe.test: its policy ends in 5 days, and cannot be fetched since 2026-01-02: safe.test: the policy host cannot be '
+      .. 'reached (fake world: the policy host cannot be reached)\n', said[1])
+  end)
+
+  it('opensmtpd.lua keeps confidential mail from who does not promise TLS', function()
+    local osmtpd = fresh 'mtasts.osmtpd'
+    run 'opensmtpd.lua'
+    local decide, phases = osmtpd._hooks()
+    assert.same({ 'ehlo', 'rcpt-to' }, phases)
+    local world <close> = told()
+    local payroll, ann = { id = '1', sender = 'payroll@relay.test' }, { id = '2', sender = 'ann@relay.test' }
+    assert.is_nil((decide('rcpt-to', payroll, 'bob@safe.test')))
+    assert.is_nil((decide('rcpt-to', ann, 'bob@plain.test')))
+    assert.equal('550 5.7.10 plain.test does not promise TLS, and this mail needs it',
+      (select(2, decide('rcpt-to', payroll, 'bob@plain.test'))))
+    assert.equal('451 4.7.10 cannot tell whether TLS is certain: the name server answered SERVFAIL',
+      (select(2, decide('rcpt-to', payroll, 'bob@dark.test'))))
+    assert.equal('disconnect', (decide('ehlo', { id = '3', address = '192.0.2.1' }, 'relay.test')))
+    assert.is_nil((decide('ehlo', { id = '3', address = '127.0.0.1' }, 'relay.test')))
+    assert.equal(0, world:count 'GET mta-sts.plain.test')
+    fresh 'mtasts.osmtpd'
+  end)
+
+  it('exim.lua judges mail of the same kind for an ACL', function()
+    local exim = fresh 'mtasts.exim'
+    run 'exim.lua'
+    local world <close> = told()
+    local function call(...) return table.concat({ tostring((exim._call(...))), (select(2, exim._call(...))) }, ' ') end
+    assert.equal('true false', call('lacks_tls', 'payroll@a.example', 'safe.test'))
+    assert.equal('true true', call('lacks_tls', 'payroll@a.example', 'plain.test'))
+    assert.equal('true false', call('lacks_tls', 'ann@a.example', 'plain.test'))
+    assert.equal('false the name server answered SERVFAIL', call('lacks_tls', 'payroll@a.example', 'dark.test'))
+    assert.equal('false not a domain name', call('lacks_tls', 'payroll@a.example', 'a..b'))
+    assert.equal(0, world:count 'SMTP')
+    fresh 'mtasts.exim'
+  end)
+
+  it('are all shown by mtasts-lua(3)', function()
+    local handle = assert(io.open(ROOT .. '/lua/mtasts-lua.3'))
+    local page = handle:read('a'):gsub('\\%-', '-'):gsub('\\%(aq', "'")
+    handle:close()
+    for _, name in ipairs { 'survey', 'exception', 'told', 'alarm', 'opensmtpd', 'exim' } do
+      local file = assert(io.open(ROOT .. '/examples/' .. name .. '.lua'))
+      local last
+      for line in file:lines() do last = line ~= 'end)' and line ~= 'end' and line or last end
+      file:close()
+      assert.truthy(page:find(last, 1, true), name)
+    end
+  end)
+end)
