@@ -39,7 +39,7 @@ static enum mts_err parse_bare(struct mts_span text, struct mts_destination *d) 
   size_t n = colon ? (size_t)(colon - text.p) : text.n;
   if (!parse_port(mts_span(text.p + n, text.n - n), &d->port)) return MTS_ERR_NAME_SYNTAX;
   text.n = n;
-  if (mts_address_parse(text, &address)) {
+  if (colon && mts_address_parse(text, &address)) {
     d->kind = MTS_DEST_LITERAL;
     return MTS_OK;
   }
