@@ -20,4 +20,12 @@ static int64_t mono_ms(void *arg) {
   return read_ms(CLOCK_MONOTONIC);
 }
 
+int64_t mts_clock_coarse_ms(void) {
+#ifdef CLOCK_MONOTONIC_COARSE
+  return read_ms(CLOCK_MONOTONIC_COARSE);
+#else
+  return read_ms(CLOCK_MONOTONIC);
+#endif
+}
+
 const struct mts_clock mts_clock_real = {now_ms, mono_ms, NULL};

@@ -12,6 +12,8 @@ struct mts_clock {
 };
 
 extern const struct mts_clock mts_clock_real;
+/* The real one's mono_ms as of the last tick of the kernel (10 ms at most): for patience that counts in seconds, where it is asked often. */
+int64_t mts_clock_coarse_ms(void);
 
 static inline int64_t mts_clock_now_s(const struct mts_clock *clock) { return clock->now_ms(clock->arg) / 1000; }
 static inline int64_t mts_clock_now_ms(const struct mts_clock *clock) { return clock->now_ms(clock->arg); }
