@@ -86,7 +86,7 @@ struct task {
   struct task *next;
   struct waitable *waits_for; /* NULL: it does not wait */
   bool queued, started, ok;
-  bool serves_again;
+  bool serves_again;                /* see task_call */
   bool in_rule;                     /* a rule's, or started by one: its lookups ask no rules, or they would never end */
   void (*ended)(struct task *task); /* NULL: nobody is told. Takes the results from the task's stack */
   void *ended_arg;
@@ -130,9 +130,17 @@ void env_drive(lua_State *L, struct env *env);
 void env_run(lua_State *L, struct env *env);
 /* The function and its n arguments on top of the stack become a task, left in their place. */
 struct task *task_new(lua_State *L, struct env *env, int n);
-/* The same for what is called again and again: one that has ended serves once more. Nothing is left on the stack, nobody but its ended is
- * told of its end, and it has a budget. */
-struct task *task_take(lua_State *L, struct env *env, int n);
+/* A function that is called again and again, from outside of Lua: runs at once, as far as it goes, in a task that has a budget and serves
+ * once more when it has ended. Nobody but ended is told of its end, which may come before this returns. */
+struct task_call {
+  int function;   /* a reference in the registry */
+  void *argument; /* its one argument, a light userdata */
+  void (*ended)(struct task *task);
+  void *ended_arg;
+  struct task **task; /* told which it is before it runs */
+};
+/* Raises nothing. false: an error is on the stack of L, which needs room for 4; if the task had begun, ended may never be called. */
+bool task_call(lua_State *L, struct env *env, const struct task_call *what);
 /* Ends a task whose coroutine must not go on, with a text as its error. */
 void task_kill(lua_State *L, struct task *task, const char *why);
 void wait_open(lua_State *L);
