@@ -59,6 +59,8 @@ void mts_buf_free(struct mts_buf *buf) {
   buf->n = buf->capacity = 0;
 }
 
+void mts_bytes_clear(void *p, size_t n) { memset(p, 0, n); }
+
 bool mts_text_clean(char *to, size_t size, struct mts_span from) {
   static const char hex[] = "0123456789abcdef";
   if (size == 0) return from.n == 0;
