@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "env.h"
 
 #define OP_NAME "mtasts.operation"
@@ -20,12 +21,9 @@ static int op_gc(lua_State *L) {
 
 void op_new(lua_State *L, struct env *env, enum op_kind kind, const char *subject, struct op **op) {
   struct op *made = lua_newuserdatauv(L, sizeof *made, 0);
-  *made = (struct op){.env = env, .kind = kind, .next = env->ops, .linked = true};
-  memccpy(made->subject, subject, 0, sizeof made->subject);
-  made->subject[sizeof made->subject - 1] = 0;
-  if (env->ops) env->ops->previous = made;
-  env->ops = made;
+  *made = (struct op){.env = env, .kind = kind};
   luaL_setmetatable(L, OP_NAME);
+  if (subject) op_link(made, subject);
   *op = made;
 }
 
@@ -219,11 +217,17 @@ bool task_call(lua_State *L, struct env *env, const struct task_call *what) {
   struct task *task = env->spare;
   env->spare = task->next;
   env->spare_count--;
-  *task = (struct task){.env = env, .co = task->co, .serves_again = true, .ended = what->ended, .ended_arg = what->ended_arg};
+  lua_State *co = task->co;
+  mts_bytes_clear(task, sizeof *task);
+  task->env = env;
+  task->co = co;
+  task->serves_again = true;
+  task->ended = what->ended;
+  task->ended_arg = what->ended_arg;
   *what->task = task;
   budget_begin(task);
-  lua_rawgeti(task->co, LUA_REGISTRYINDEX, what->function);
-  lua_pushlightuserdata(task->co, what->argument);
+  lua_rawgeti(co, LUA_REGISTRYINDEX, what->function);
+  lua_pushlightuserdata(co, what->argument);
   call.task = task;
   call.status = resume(L, task, 1);
   task->ok = call.status == LUA_OK;
