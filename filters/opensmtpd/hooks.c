@@ -27,7 +27,11 @@ static void complain(lua_State *L, lua_KContext at, bool ok) {
   const struct task *task = env_get(L)->current;
   const char *phase = filter_phase_name(phase_of(at));
   /* From now on nothing in Lua runs any more. */
-  if (task && task->stopped) luaL_error(L, "hook '%s' number %I: %s", phase, number_of(at), luaL_tolstring(L, -1, NULL));
+  if (task && task->stopped) {
+    const char *why = luaL_tolstring(L, -1, NULL);
+    lua_getfield(L, SESSION, "id");
+    luaL_error(L, "session %s: hook '%s' number %I: %s", lua_tostring(L, -1), phase, number_of(at), why);
+  }
   lua_pushvalue(L, lua_upvalueindex(COMPLAIN));
   lua_insert(L, -2);
   lua_pushstring(L, phase);

@@ -225,7 +225,7 @@ static struct request *make(struct requests *requests, const struct filter_line 
   if (!fits) to.n = 0;
   struct request *made = requests->waiting < REQUESTS_WAITING_MAX ? malloc(sizeof *made + to.n + 1) : NULL;
   if (!made) return NULL;
-  memset(made, 0, offsetof(struct request, session));
+  mts_bytes_clear(made, offsetof(struct request, session));
   made->domain[0] = 0;
   made->requests = requests;
   made->line = *line;
