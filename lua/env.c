@@ -95,7 +95,7 @@ bool next_option(lua_State *L, int index, const char *const *known, size_t count
   const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
   if (!key) luaL_argerror(L, index, lua_pushfstring(L, "options have names, not a %s", luaL_typename(L, -2)));
   for (size_t i = 0; i < count; i++) {
-    if (strcmp(key, known[i]) != 0) continue;
+    if (known[i][0] != key[0] || strcmp(key, known[i]) != 0) continue;
     *which = i;
     return true;
   }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "env.h"
 
 #define SETS 256 /* a domain belongs to one of them */
@@ -18,11 +19,7 @@ struct shared_answers {
   struct shared sets[SETS][WAYS]; /* the one made last comes first */
 };
 
-static size_t set_of(const char *domain) {
-  uint32_t hash = 2166136261u; /* FNV-1a */
-  for (; *domain; domain++) hash = (hash ^ (unsigned char)*domain) * 16777619u;
-  return (hash ^ hash >> 16) % SETS;
-}
+static size_t set_of(const char *domain) { return mts_span_hash(mts_span_of(domain)) % SETS; }
 
 static bool same_failure(const struct mts_failure *a, const struct mts_failure *b) {
   return a->err == b->err && a->at == b->at && strcmp(a->detail, b->detail) == 0;

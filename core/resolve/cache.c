@@ -56,7 +56,7 @@ static bool is_believed(const struct mts *m, int64_t mono_ms, int64_t put_ms) {
 bool cache_has(struct mts *m, const char *domain, struct mts_entry *entry) {
   int64_t put_ms = 0;
   if (memory_get(m->memory, domain, entry, &put_ms) != MTS_OK) return false;
-  if (is_believed(m, mts_clock_mono_ms(&m->clock), put_ms)) return true;
+  if (is_believed(m, mts_clock_about_mono_ms(&m->clock), put_ms)) return true;
   mts_policy_free(&entry->policy);
   return false;
 }

@@ -387,7 +387,7 @@ static bool answer_at_once(struct mts *m, const struct mts_destination *to, cons
   if (!plain || (m->hook && !opts->no_rules) || mts_log_wants(m->log, MTS_LOG_DEBUG)) return false;
   struct mts_entry entry; /* not zeroed: either memory fills it, or it is not looked at */
   if (!cache_has(m, to->domain, &entry)) return false;
-  int64_t now_s = mts_clock_now_s(&m->clock);
+  int64_t now_s = mts_clock_about_now_s(&m->clock);
   struct mts_answer *answer = life_is_due(&entry, now_s) ? NULL : malloc(sizeof *answer);
   if (answer) {
     mts_bytes_clear(answer, sizeof *answer);
