@@ -28,7 +28,7 @@
 #define OUT_MAX (4 * 1024 * 1024) /* answers that smtpd has not read yet: more than all that can wait at once */
 #define OUT_PAUSE (64 * 1024)     /* with more of them no further request is read */
 /* Answers to requests that came together leave some at a time: each write costs more than the answer, but smtpd shall not stand still. */
-#define TOGETHER_BYTES 512
+#define TOGETHER_BYTES 1024
 #define TOGETHER_MS 2 /* or until the kernel's clock ticks */
 
 struct filter {
