@@ -141,73 +141,131 @@ static int lookup_k(lua_State *L, int status, lua_KContext context) {
   struct op *op = (struct op *)context; /* the waitable is its first member */
   if (!op->wait.done) return wait_for(L, op->env, &op->wait, lookup_k);
   if (op->err) return fail(L, op->err, op->subject, NULL);
-  push_answer(L, op->answer);
-  mts_answer_free(&op->answer);
+  push_shared_answer(L, op->env, &op->answer);
   return 1;
 }
 
-static uint32_t option_ms(lua_State *L, int index, const char *key) {
-  uint32_t ms = 0;
-  if (lua_getfield(L, index, key) != LUA_TNIL) {
-    lua_Number seconds = lua_tonumber(L, -1);
-    if (!lua_isnumber(L, -1) || !(seconds > 0 && seconds <= 3600)) {
-      luaL_argerror(L, index, lua_pushfstring(L, "'%s' is a number of seconds, more than 0 and at most 3600", key));
-    }
-    ms = (uint32_t)(seconds * 1000);
-    if (ms == 0) ms = 1;
+static const char quick_key; /* registry: env->quick */
+
+/* Most answers lie in memory. What would wait for the others is there already, and serves again when nobody had to wait. It is not free
+ * while its answer is made a value: that may run a finalizer, and the finalizer this. */
+static struct op *quick(lua_State *L, struct env *env) {
+  if (!env->quick) {
+    struct op *made;
+    op_new(L, env, OP_LOOKUP, NULL, &made);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &quick_key);
+    env->quick = made;
   }
-  lua_pop(L, 1);
-  return ms;
+  struct op *op = env->quick;
+  if (op->answer) op_new(L, env, OP_LOOKUP, NULL, &op); /* stays on the stack */
+  op->wait.done = false;
+  op->err = MTS_OK;
+  return op;
 }
 
-static int option_choice(lua_State *L, int index, const char *key, const char *const *words, int fallback) {
-  int found = fallback;
-  if (lua_getfield(L, index, key) != LUA_TNIL) {
-    const char *word = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    for (found = 0; word && words[found] && strcmp(words[found], word) != 0;) found++;
-    if (!word || !words[found])
-      luaL_argerror(L, index, lua_pushfstring(L, "'%s' is one of '%s', '%s', '%s' …", key, words[0], words[1], words[2]));
+/* It has to be waited for: from now on it lives on the stack of who waits. */
+static void keep_waiting(lua_State *L, struct op *op, const char *domain) {
+  struct env *env = op->env;
+  if (op == env->quick) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &quick_key);
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &quick_key);
+    env->quick = NULL;
+  }
+  op_link(op, domain);
+}
+
+/* The value on top as milliseconds. */
+static uint32_t option_ms(lua_State *L, int index, const char *key) {
+  lua_Number seconds = lua_tonumber(L, -1);
+  if (!lua_isnumber(L, -1) || !(seconds > 0 && seconds <= 3600)) {
+    luaL_argerror(L, index, lua_pushfstring(L, "'%s' is a number of seconds, more than 0 and at most 3600", key));
+  }
+  uint32_t ms = (uint32_t)(seconds * 1000);
+  return ms ? ms : 1;
+}
+
+/* Which of the words the value on top is. */
+static int option_choice(lua_State *L, int index, const char *key, const char *const *words) {
+  const char *word = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  int found = 0;
+  while (word && words[found] && strcmp(words[found], word) != 0) found++;
+  if (!word || !words[found])
+    luaL_argerror(L, index, lua_pushfstring(L, "'%s' is one of '%s', '%s', '%s' …", key, words[0], words[1], words[2]));
+  return found;
+}
+
+static bool option_off(lua_State *L) { return lua_isboolean(L, -1) && !lua_toboolean(L, -1); }
+
+enum { DEPTH, FRESHNESS, TIMEOUT, RULES, TRACE, OPTIONS };
+
+static const char *const options[OPTIONS] = {"depth", "freshness", "timeout", "rules", "trace"};
+
+/* The value on top. */
+static void take_option(lua_State *L, int index, size_t which, struct mts_lookup_opts *opts) {
+  static const char *const depths[] = {"policy", "hosts", "tls", NULL};
+  static const char *const freshnesses[] = {"cached", "due", "always", "cache-only", NULL};
+  switch (which) {
+    case DEPTH:
+      opts->depth = (enum mts_depth)option_choice(L, index, options[which], depths);
+      break;
+    case FRESHNESS:
+      opts->freshness = (enum mts_freshness)option_choice(L, index, options[which], freshnesses);
+      break;
+    case TIMEOUT:
+      opts->deadline_ms = option_ms(L, index, options[which]);
+      break;
+    case RULES:
+      opts->no_rules = option_off(L);
+      break;
+    case TRACE:
+      opts->no_trace = option_off(L);
+      break;
+  }
+}
+
+static void read_options(lua_State *L, int index, struct mts_lookup_opts *opts) {
+  size_t which;
+  if (lua_isnoneornil(L, index)) return;
+  luaL_checktype(L, index, LUA_TTABLE);
+  lua_pushnil(L);
+  while (next_option(L, index, options, OPTIONS, &which)) {
+    take_option(L, index, which, opts);
+    lua_pop(L, 1);
+  }
+  if (!lua_getmetatable(L, index)) return;
+  for (which = 0; which < OPTIONS; which++) { /* it may inherit some */
+    if (lua_getfield(L, index, options[which]) != LUA_TNIL) take_option(L, index, which, opts);
+    lua_pop(L, 1);
   }
   lua_pop(L, 1);
-  return found;
 }
 
 /* lookup(domain[, {depth, freshness, timeout, rules, trace}]) */
 static int l_lookup(lua_State *L) {
-  static const char *const known[] = {"depth", "freshness", "timeout", "rules", "trace"};
-  static const char *const depths[] = {"policy", "hosts", "tls", NULL};
-  static const char *const freshnesses[] = {"cached", "due", "always", "cache-only", NULL};
   struct env *env = env_get(L);
   size_t length;
   luaL_checktype(L, 1, LUA_TSTRING);
   const char *domain = lua_tolstring(L, 1, &length);
   struct mts_lookup_opts opts = {.depth = MTS_DEPTH_HOSTS, .freshness = MTS_USE_CACHED};
-  if (check_options(L, 2, known, 5)) {
-    opts.depth = (enum mts_depth)option_choice(L, 2, "depth", depths, MTS_DEPTH_HOSTS);
-    opts.freshness = (enum mts_freshness)option_choice(L, 2, "freshness", freshnesses, MTS_USE_CACHED);
-    opts.deadline_ms = option_ms(L, 2, "timeout");
-    lua_getfield(L, 2, "rules");
-    opts.no_rules = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
-    lua_getfield(L, 2, "trace");
-    opts.no_trace = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
-    lua_pop(L, 2);
-  }
+  read_options(L, 2, &opts);
   if (env->current && env->current->in_rule) opts.no_rules = true;
   lua_settop(L, 1);
   if (strlen(domain) != length) return fail(L, MTS_ERR_NAME_SYNTAX, NULL, "a zero byte has no place in a name");
   env_outside(L, env);
   struct mts *m = env_context(L, env);
-  struct op *op;
-  op_new(L, env, OP_LOOKUP, domain, &op);
+  struct op *op = quick(L, env);
   struct mts_lookup *lookup = NULL;
   env->in_core++;
   enum mts_err err = mts_lookup_start(m, domain, &opts, looked_up, op, &lookup);
   env->in_core--;
-  if (err) {
-    op_end(op);
-    return fail(L, err, domain, NULL);
+  if (err || (op->wait.done && op->err)) return fail(L, err ? err : op->err, domain, NULL);
+  if (op->wait.done) {
+    push_shared_answer(L, env, &op->answer);
+    return 1;
   }
-  if (!op->wait.done) op->lookup = lookup;
+  op->lookup = lookup;
+  keep_waiting(L, op, domain);
   return wait_for(L, env, &op->wait, lookup_k);
 }
 

@@ -31,6 +31,7 @@ static int env_gc(lua_State *L) {
     env->rule_waits = wait->next;
     free(wait);
   }
+  shared_answers_free(&env->shared);
   mts_fake_free(&env->fake);
   mts_settings_free(&env->settings);
   mts_settings_free(&env->saved);
@@ -89,23 +90,27 @@ void env_one_line(const struct task *task, char line[ENV_LINE_SIZE]) {
 
 /* ---- options ---- */
 
+bool next_option(lua_State *L, int index, const char *const *known, size_t count, size_t *which) {
+  if (!lua_next(L, index)) return false;
+  const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+  if (!key) luaL_argerror(L, index, lua_pushfstring(L, "options have names, not a %s", luaL_typename(L, -2)));
+  for (size_t i = 0; i < count; i++) {
+    if (known[i][0] != key[0] || strcmp(key, known[i]) != 0) continue;
+    *which = i;
+    return true;
+  }
+  const char *near = mts_nearest(key, known, count);
+  luaL_argerror(L, index,
+                near ? lua_pushfstring(L, "unknown option '%s'; did you mean '%s'?", key, near)
+                     : lua_pushfstring(L, "unknown option '%s'", key));
+}
+
 bool check_options(lua_State *L, int index, const char *const *known, size_t count) {
+  size_t which;
   if (lua_isnoneornil(L, index)) return false;
   luaL_checktype(L, index, LUA_TTABLE);
   lua_pushnil(L);
-  while (lua_next(L, index)) {
-    lua_pop(L, 1);
-    const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    if (!key) luaL_argerror(L, index, lua_pushfstring(L, "options have names, not a %s", luaL_typename(L, -1)));
-    bool found = false;
-    for (size_t i = 0; i < count; i++) found = found || strcmp(key, known[i]) == 0;
-    if (!found) {
-      const char *near = mts_nearest(key, known, count);
-      luaL_argerror(L, index,
-                    near ? lua_pushfstring(L, "unknown option '%s'; did you mean '%s'?", key, near)
-                         : lua_pushfstring(L, "unknown option '%s'", key));
-    }
-  }
+  while (next_option(L, index, known, count, &which)) lua_pop(L, 1);
   return true;
 }
 

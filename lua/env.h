@@ -21,6 +21,7 @@ LUA_API int lua_error(lua_State *L) __attribute__((noreturn));
 
 struct op;
 struct task;
+struct shared_answers;
 struct mts_store;
 
 /* What can be waited for: the first member of an operation and of a task. */
@@ -34,8 +35,10 @@ struct env {
   struct mts_settings *settings, *saved; /* saved: those from before the fake world was opened */
   struct mts *m;                         /* NULL: not needed yet */
   struct mts_fake *fake;
-  unsigned world;            /* numbers the worlds, so that a closed one is known as such */
-  struct op *ops;            /* under way */
+  unsigned world;   /* numbers the worlds, so that a closed one is known as such */
+  struct op *ops;   /* under way */
+  struct op *quick; /* for lookups that are answered at once; anchored in the registry */
+  struct shared_answers *shared;
   struct task *first, *last; /* in line */
   struct task *spare;        /* ended, to serve again */
   unsigned spare_count;
@@ -86,7 +89,7 @@ struct task {
   struct task *next;
   struct waitable *waits_for; /* NULL: it does not wait */
   bool queued, started, ok;
-  bool serves_again;
+  bool serves_again;                /* see task_call */
   bool in_rule;                     /* a rule's, or started by one: its lookups ask no rules, or they would never end */
   void (*ended)(struct task *task); /* NULL: nobody is told. Takes the results from the task's stack */
   void *ended_arg;
@@ -114,6 +117,7 @@ void env_one_line(const struct task *task, char line[ENV_LINE_SIZE]);
 void env_log(struct env *env, int level, const char *domain, const char *text);
 
 /* op.c; raises nothing */
+void op_link(struct op *op, const char *subject); /* it is under way from now on */
 void op_done(struct op *op);
 void op_end(struct op *op);         /* cancels if it is under way */
 void task_ready(struct task *task); /* puts it in line */
@@ -121,6 +125,7 @@ void task_unready(struct task *task);
 void waitable_done(struct waitable *w); /* who waits for it is put in line */
 
 /* wait.c */
+/* subject NULL: it is not under way yet. */
 void op_new(lua_State *L, struct env *env, enum op_kind kind, const char *subject, struct op **op);
 /* To be returned by a C function: waits until w is done, by yielding or by driving the loop, then returns k(L, LUA_OK, w). */
 int wait_for(lua_State *L, struct env *env, struct waitable *w, lua_KFunction k);
@@ -130,9 +135,17 @@ void env_drive(lua_State *L, struct env *env);
 void env_run(lua_State *L, struct env *env);
 /* The function and its n arguments on top of the stack become a task, left in their place. */
 struct task *task_new(lua_State *L, struct env *env, int n);
-/* The same for what is called again and again: one that has ended serves once more. Nothing is left on the stack, nobody but its ended is
- * told of its end, and it has a budget. */
-struct task *task_take(lua_State *L, struct env *env, int n);
+/* A function that is called again and again, from outside of Lua: runs at once, as far as it goes, in a task that has a budget and serves
+ * once more when it has ended. Nobody but ended is told of its end, which may come before this returns. */
+struct task_call {
+  int function;   /* a reference in the registry */
+  void *argument; /* its one argument, a light userdata */
+  void (*ended)(struct task *task);
+  void *ended_arg;
+  struct task **task; /* told which it is before it runs */
+};
+/* Raises nothing. false: an error is on the stack of L, which needs room for 4; if the task had begun, ended may never be called. */
+bool task_call(lua_State *L, struct env *env, const struct task_call *what);
 /* Ends a task whose coroutine must not go on, with a text as its error. */
 void task_kill(lua_State *L, struct task *task, const char *why);
 void wait_open(lua_State *L);
@@ -146,6 +159,9 @@ int fail(lua_State *L, enum mts_err err, const char *subject, const char *detail
 void read_only(lua_State *L, const char *name);       /* the table on top is replaced by a read-only view */
 void push_empty_list(lua_State *L, const char *name); /* read-only, of which there is one for each name */
 void push_answer(lua_State *L, const struct mts_answer *answer);
+/* shared.c: the same, or the object of the last answer if it says the same. The answer is freed, unless an error is raised. */
+void push_shared_answer(lua_State *L, struct env *env, struct mts_answer **answer);
+void shared_answers_free(struct shared_answers **shared);
 void push_tls(lua_State *L, const struct mts_tls *tls);
 void push_policy_fields(lua_State *L,
                         const struct mts_policy *policy);       /* sets max_age of the table on top and pushes the mx list */
@@ -156,6 +172,8 @@ void set_flag(lua_State *L, const char *key, bool flag);
 
 /* Options are tables; an unknown key raises and names the nearest known one. index may hold nothing or nil: false. */
 bool check_options(lua_State *L, int index, const char *const *known, size_t count);
+/* As lua_next, which of the known ones the key is. */
+bool next_option(lua_State *L, int index, const char *const *known, size_t count, size_t *which);
 
 /* Opens the store of the settings, which a value left on the stack closes when it is collected. On failure *store stays as it is. */
 enum mts_err open_store(lua_State *L, struct env *env, struct mts_store **store);

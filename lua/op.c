@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC
  * Operations under way, and the line of tasks that may go on. Raises nothing. */
+#include <string.h>
+
 #include "env.h"
 
 void task_ready(struct task *task) {
@@ -34,6 +36,16 @@ void waitable_done(struct waitable *w) {
   if (!task) return;
   task->waits_for = NULL; /* w may be gone before the task runs */
   task_ready(task);
+}
+
+void op_link(struct op *op, const char *subject) {
+  struct env *env = op->env;
+  memccpy(op->subject, subject, 0, sizeof op->subject);
+  op->subject[sizeof op->subject - 1] = 0;
+  op->next = env->ops;
+  op->linked = true;
+  if (env->ops) env->ops->previous = op;
+  env->ops = op;
 }
 
 void op_end(struct op *op) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "env.h"
 
 #define OP_NAME "mtasts.operation"
@@ -20,12 +21,9 @@ static int op_gc(lua_State *L) {
 
 void op_new(lua_State *L, struct env *env, enum op_kind kind, const char *subject, struct op **op) {
   struct op *made = lua_newuserdatauv(L, sizeof *made, 0);
-  *made = (struct op){.env = env, .kind = kind, .next = env->ops, .linked = true};
-  memccpy(made->subject, subject, 0, sizeof made->subject);
-  made->subject[sizeof made->subject - 1] = 0;
-  if (env->ops) env->ops->previous = made;
-  env->ops = made;
+  *made = (struct op){.env = env, .kind = kind};
   luaL_setmetatable(L, OP_NAME);
+  if (subject) op_link(made, subject);
   *op = made;
 }
 
@@ -55,27 +53,6 @@ struct task *task_new(lua_State *L, struct env *env, int n) {
   return task;
 }
 
-#define SPARE_MOST 64
-
-struct task *task_take(lua_State *L, struct env *env, int n) {
-  struct task *task = env->spare;
-  if (!task) {
-    task = task_new(L, env, n);
-    lua_pop(L, 1);
-    task->serves_again = true;
-  } else {
-    env->spare = task->next;
-    env->spare_count--;
-    *task = (struct task){.env = env, .co = task->co, .serves_again = true};
-    if (!lua_checkstack(task->co, n + 8)) luaL_error(L, "too many arguments");
-    lua_xmove(L, task->co, n + 1);
-    task_ready(task);
-  }
-  task->in_rule = false;
-  budget_begin(task);
-  return task;
-}
-
 static struct task *task_of(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
   lua_pushthread(L);
@@ -85,19 +62,27 @@ static struct task *task_of(lua_State *L) {
   return task;
 }
 
-static void task_end(lua_State *L, struct task *task, bool ok) {
-  task->ok = ok;
+#define SPARE_MOST 64
+
+/* What is called again and again serves again. Raises nothing. false: it ends for good. */
+static bool put_by(struct task *task) {
+  struct env *env = task->env;
+  if (!task->serves_again || !task->ok || env->spare_count >= SPARE_MOST) return false;
   task->wait.done = true;
   waitable_done(&task->wait);
-  struct env *env = task->env;
-  if (task->serves_again && ok && env->spare_count < SPARE_MOST) {
-    if (task->ended) task->ended(task);
-    lua_settop(task->co, 0);
-    task->next = env->spare;
-    env->spare = task;
-    env->spare_count++;
-    return;
-  }
+  if (task->ended) task->ended(task);
+  lua_settop(task->co, 0);
+  task->next = env->spare;
+  env->spare = task;
+  env->spare_count++;
+  return true;
+}
+
+static void task_end(lua_State *L, struct task *task, bool ok) {
+  task->ok = ok;
+  if (put_by(task)) return;
+  task->wait.done = true;
+  waitable_done(&task->wait);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
   lua_pushthread(task->co);
   lua_xmove(task->co, L, 1);
@@ -133,22 +118,21 @@ static bool is_as_left(const struct task *task) {
   return task->started ? status == LUA_YIELD : status == LUA_OK && lua_gettop(task->co) > 0;
 }
 
-static void task_run(lua_State *L, struct task *task) {
-  if (task->wait.done) return;
-  lua_State *co = task->co;
-  if (!is_as_left(task)) {
-    task_kill(L, task, "the coroutine was closed or resumed by somebody else");
-    return;
-  }
-  int count = task->started ? 0 : lua_gettop(co) - 1;
+/* Raises nothing. */
+static int resume(lua_State *L, struct task *task, int count) {
   task->started = true;
   task->waits_for = NULL;
   struct task *outer = task->env->current;
   task->env->current = task;
-  int status = lua_resume(co, L, count, &count);
+  int status = lua_resume(task->co, L, count, &count);
   task->env->current = outer;
+  if (status == LUA_YIELD) lua_pop(task->co, count);
+  return status;
+}
+
+static void resumed(lua_State *L, struct task *task, int status) {
+  lua_State *co = task->co;
   if (status == LUA_YIELD) {
-    lua_pop(co, count);
     if (!task->waits_for) task_kill(L, task, "coroutine.yield has nobody to yield to here: only mtasts functions may wait");
   } else if (status == LUA_OK) {
     task_end(L, task, true);
@@ -168,6 +152,14 @@ static void task_run(lua_State *L, struct task *task) {
   }
 }
 
+static void task_run(lua_State *L, struct task *task) {
+  if (task->wait.done) return;
+  if (is_as_left(task))
+    resumed(L, task, resume(L, task, task->started ? 0 : lua_gettop(task->co) - 1));
+  else
+    task_kill(L, task, "the coroutine was closed or resumed by somebody else");
+}
+
 static bool run_first(lua_State *L, struct env *env) {
   struct task *task = env->first;
   if (!task) return false;
@@ -181,6 +173,67 @@ static bool run_first(lua_State *L, struct env *env) {
   task_run(L, task);
   lua_pop(L, 1);
   return true;
+}
+
+/* ---- calls from outside of Lua ---- */
+
+struct call {
+  struct env *env;
+  struct task *task;
+  int status;
+};
+
+static int make_spare(lua_State *L) {
+  const struct call *call = lua_touserdata(L, 1);
+  lua_pushnil(L);
+  struct task *task = task_new(L, call->env, 0);
+  task_unready(task);
+  lua_settop(task->co, 0);
+  task->serves_again = task->ok = true;
+  task->ended = NULL;
+  put_by(task);
+  return 0;
+}
+
+static int end_call(lua_State *L) {
+  const struct call *call = lua_touserdata(L, 1);
+  luaL_checkstack(L, 16, NULL);
+  lua_pushthread(call->task->co); /* anchors it */
+  lua_xmove(call->task->co, L, 1);
+  resumed(L, call->task, call->status);
+  return 0;
+}
+
+/* function(call as light userdata). false: the error is on the stack. */
+static bool protected(lua_State *L, lua_CFunction function, struct call *call) {
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, call);
+  return lua_pcall(L, 1, 0, 0) == LUA_OK;
+}
+
+bool task_call(lua_State *L, struct env *env, const struct task_call *what) {
+  struct call call = {.env = env};
+  if (!env->spare && !protected(L, make_spare, &call)) return false;
+  struct task *task = env->spare;
+  env->spare = task->next;
+  env->spare_count--;
+  lua_State *co = task->co;
+  mts_bytes_clear(task, sizeof *task);
+  task->env = env;
+  task->co = co;
+  task->serves_again = true;
+  task->ended = what->ended;
+  task->ended_arg = what->ended_arg;
+  *what->task = task;
+  budget_begin(task);
+  lua_rawgeti(co, LUA_REGISTRYINDEX, what->function);
+  lua_pushlightuserdata(co, what->argument);
+  call.task = task;
+  call.status = resume(L, task, 1);
+  task->ok = call.status == LUA_OK;
+  /* Nearly all end here. A coroutine is a protected call itself; only what follows an error could raise another one. */
+  bool over = task->ok ? put_by(task) : call.status == LUA_YIELD && task->waits_for;
+  return over || protected(L, end_call, &call);
 }
 
 void env_run(lua_State *L, struct env *env) {

@@ -59,6 +59,21 @@ void mts_buf_free(struct mts_buf *buf) {
   buf->n = buf->capacity = 0;
 }
 
+void mts_bytes_clear(void *p, size_t n) { memset(p, 0, n); }
+
+uint32_t mts_span_hash(struct mts_span text) {
+  uint64_t hash = text.n, word;
+  size_t at = 0;
+  for (; at + sizeof word <= text.n; at += sizeof word) {
+    memcpy(&word, text.p + at, sizeof word);
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    hash ^= hash >> 29;
+  }
+  for (word = 0; at < text.n; at++) word = word << 8 | (unsigned char)text.p[at];
+  hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+  return (uint32_t)(hash >> 32);
+}
+
 bool mts_text_clean(char *to, size_t size, struct mts_span from) {
   static const char hex[] = "0123456789abcdef";
   if (size == 0) return from.n == 0;

@@ -16,6 +16,11 @@ enum mts_err mts_buf_addf(struct mts_buf *buf, const char *format, ...) __attrib
 void mts_buf_reset(struct mts_buf *buf); /* keeps the memory */
 void mts_buf_free(struct mts_buf *buf);
 
+/* memset(p, 0, n) as a call: what compilers write in its place for some hundred bytes is slower. */
+void mts_bytes_clear(void *p, size_t n);
+/* A quick hash, for tables that nobody outside can fill at will: it is not made to resist that. */
+uint32_t mts_span_hash(struct mts_span text);
+
 /* Copies at most size - 1 bytes as printable ASCII on one line: every other byte becomes \xNN. false: it was cut. */
 bool mts_text_clean(char *to, size_t size, struct mts_span from);
 /* snprintf that cleans its result the same way. */

@@ -21,3 +21,21 @@ static int64_t mono_ms(void *arg) {
 }
 
 const struct mts_clock mts_clock_real = {now_ms, mono_ms, NULL};
+
+#ifdef CLOCK_MONOTONIC_COARSE
+#define COARSE_MONO CLOCK_MONOTONIC_COARSE
+#define COARSE_NOW CLOCK_REALTIME_COARSE
+#else
+#define COARSE_MONO CLOCK_MONOTONIC
+#define COARSE_NOW CLOCK_REALTIME
+#endif
+
+int64_t mts_clock_coarse_ms(void) { return read_ms(COARSE_MONO); }
+
+int64_t mts_clock_about_mono_ms(const struct mts_clock *clock) {
+  return clock->mono_ms == mono_ms ? read_ms(COARSE_MONO) : clock->mono_ms(clock->arg);
+}
+
+int64_t mts_clock_about_now_s(const struct mts_clock *clock) {
+  return (clock->now_ms == now_ms ? read_ms(COARSE_NOW) : clock->now_ms(clock->arg)) / 1000;
+}

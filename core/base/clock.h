@@ -12,6 +12,11 @@ struct mts_clock {
 };
 
 extern const struct mts_clock mts_clock_real;
+/* The real one's mono_ms as of the last tick of the kernel (10 ms at most): for patience that counts in seconds, where it is asked often. */
+int64_t mts_clock_coarse_ms(void);
+/* The same of any clock, and of its time of day: to compare with, not to keep. */
+int64_t mts_clock_about_mono_ms(const struct mts_clock *clock);
+int64_t mts_clock_about_now_s(const struct mts_clock *clock);
 
 static inline int64_t mts_clock_now_s(const struct mts_clock *clock) { return clock->now_ms(clock->arg) / 1000; }
 static inline int64_t mts_clock_now_ms(const struct mts_clock *clock) { return clock->now_ms(clock->arg); }

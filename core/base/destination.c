@@ -39,7 +39,7 @@ static enum mts_err parse_bare(struct mts_span text, struct mts_destination *d) 
   size_t n = colon ? (size_t)(colon - text.p) : text.n;
   if (!parse_port(mts_span(text.p + n, text.n - n), &d->port)) return MTS_ERR_NAME_SYNTAX;
   text.n = n;
-  if (mts_address_parse(text, &address)) {
+  if (colon && mts_address_parse(text, &address)) {
     d->kind = MTS_DEST_LITERAL;
     return MTS_OK;
   }
@@ -54,7 +54,9 @@ enum mts_err mts_destination_parse(struct mts_span text, struct mts_destination 
   const char *at = text.n ? memrchr(text.p, '@', text.n) : NULL;
   if (at) text = mts_span(at + 1, text.n - (size_t)(at + 1 - text.p));
   if (text.n == 0) return MTS_ERR_NAME_EMPTY;
-  struct mts_destination d = {0};
+  struct mts_destination d;
+  d.domain[0] = '\0';
+  d.port = 0;
   enum mts_err err;
   if (text.p[0] == '[') {
     const char *end = memchr(text.p, ']', text.n);
@@ -65,6 +67,9 @@ enum mts_err mts_destination_parse(struct mts_span text, struct mts_destination 
   } else {
     err = parse_bare(text, &d);
   }
-  if (!err) *destination = d;
-  return err;
+  if (err) return err;
+  destination->kind = d.kind;
+  destination->port = d.port;
+  memccpy(destination->domain, d.domain, 0, sizeof d.domain);
+  return MTS_OK;
 }

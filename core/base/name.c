@@ -13,13 +13,21 @@
 
 enum { LDH = 1, UPPER = 2, DIGIT = 4, UNDERSCORE = 8 };
 
-static unsigned class_of(unsigned char c) {
-  if (c >= 'a' && c <= 'z') return LDH;
-  if (c >= '0' && c <= '9') return LDH | DIGIT;
-  if (c == '-') return LDH;
-  if (c >= 'A' && c <= 'Z') return LDH | UPPER;
-  return c == '_' ? UNDERSCORE : 0;
-}
+/* A table: each byte of each name is looked up in it. */
+#define L LDH
+#define U (LDH | UPPER)
+#define D (LDH | DIGIT)
+static const unsigned char classes[256] = {
+    ['a'] = L, ['b'] = L, ['c'] = L, ['d'] = L, ['e'] = L, ['f'] = L, ['g'] = L, ['h'] = L, ['i'] = L,         ['j'] = L, ['k'] = L,
+    ['l'] = L, ['m'] = L, ['n'] = L, ['o'] = L, ['p'] = L, ['q'] = L, ['r'] = L, ['s'] = L, ['t'] = L,         ['u'] = L, ['v'] = L,
+    ['w'] = L, ['x'] = L, ['y'] = L, ['z'] = L, ['A'] = U, ['B'] = U, ['C'] = U, ['D'] = U, ['E'] = U,         ['F'] = U, ['G'] = U,
+    ['H'] = U, ['I'] = U, ['J'] = U, ['K'] = U, ['L'] = U, ['M'] = U, ['N'] = U, ['O'] = U, ['P'] = U,         ['Q'] = U, ['R'] = U,
+    ['S'] = U, ['T'] = U, ['U'] = U, ['V'] = U, ['W'] = U, ['X'] = U, ['Y'] = U, ['Z'] = U, ['0'] = D,         ['1'] = D, ['2'] = D,
+    ['3'] = D, ['4'] = D, ['5'] = D, ['6'] = D, ['7'] = D, ['8'] = D, ['9'] = D, ['-'] = L, ['_'] = UNDERSCORE};
+#undef L
+#undef U
+#undef D
+static unsigned class_of(unsigned char c) { return classes[c]; }
 
 /* ASCII without the last dot: are these labels of letters, digits and hyphens (RFC 5321 4.1.2)? An A-label is one as it stands: mail
  * goes to names that IDNA 2008 does not know (emoji), and refusing them would only mean no protection. */
@@ -112,10 +120,15 @@ static enum mts_err normalise(struct mts_span text, bool host, char name[MTS_NAM
   struct mts_span t = text;
   if (t.n && t.p[t.n - 1] == '.') t.n--;
   if (t.n == 0) return MTS_ERR_NAME_EMPTY;
-  for (size_t i = 0; i < t.n; i++)
-    if ((unsigned char)t.p[i] >= 0x80) return to_a_labels(text, host, name);
   bool upper;
   enum mts_err err = check_labels(t, host, &upper);
+  if (!err && !upper) { /* most names are as they should be */
+    memcpy(name, t.p, t.n);
+    name[t.n] = '\0';
+    return MTS_OK;
+  }
+  for (size_t i = 0; i < t.n; i++)
+    if ((unsigned char)t.p[i] >= 0x80) return to_a_labels(text, host, name);
   if (!err) copy_lower(name, t);
   return err;
 }

@@ -8,6 +8,11 @@
 /* entry must be zero or cleared; on MTS_ERR_STORE_NONE its domain is set and nothing else. bypass_memory: another process may know
  * more. */
 enum mts_err cache_get(struct mts *m, const char *domain, bool bypass_memory, struct mts_entry *entry, enum mts_from *from);
+/* The same for who knows what time it is on the monotonic clock. */
+enum mts_err cache_get_at(struct mts *m, int64_t mono_ms, const char *domain, bool bypass_memory, struct mts_entry *entry,
+                          enum mts_from *from);
+/* Does memory know the domain, and may it be believed without a look into the store? entry needs not be zero; it owns nothing if not. */
+bool cache_has(struct mts *m, const char *domain, struct mts_entry *entry);
 /* A policy that another process fetched later stays, and comes into the entry. */
 void cache_put(struct mts *m, struct mts_entry *entry);
 /* The right to ask the network, over all processes. true also when there is no store to agree through. */

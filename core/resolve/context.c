@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "resolve/cache.h"
@@ -24,10 +25,27 @@ static void read_settings(struct mts *m) {
   m->smtp_port = (uint16_t)settings_number(s, SETTING_smtp_port);
 }
 
+/* To ask for the process id is a system call, and every lookup would. */
+static bool *watch_forks(void) {
+#ifdef MADV_WIPEONFORK
+  size_t size = (size_t)sysconf(_SC_PAGESIZE);
+  void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return NULL;
+  if (madvise(page, size, MADV_WIPEONFORK) == 0) {
+    bool *same = page;
+    *same = true;
+    return same;
+  }
+  munmap(page, size);
+#endif
+  return NULL;
+}
+
 enum mts_err mts_new(const struct mts_settings *settings, struct mts **m) {
   struct mts *made = calloc(1, sizeof *made);
   if (!made) return MTS_ERR_NO_MEMORY;
   made->pid = getpid();
+  made->same_process = watch_forks();
   made->works.next = made->works.previous = &made->works;
   made->clock = mts_clock_real;
   enum mts_err err = settings_copy(settings, &made->settings);
@@ -79,6 +97,7 @@ void mts_free(struct mts **m) {
   memory_free(&it->memory);
   mts_settings_free(&it->settings);
   mts_log_free(&it->log);
+  if (it->same_process) munmap(it->same_process, (size_t)sysconf(_SC_PAGESIZE));
   free(it);
   *m = NULL;
 }
@@ -119,8 +138,9 @@ void context_cancel(struct mts *m, struct mts_job **job) {
 }
 
 void context_after_fork(struct mts *m) {
-  if (getpid() == m->pid) return;
+  if (m->same_process ? *m->same_process : getpid() == m->pid) return;
   m->pid = getpid();
+  if (m->same_process) *m->same_process = true;
   /* What is under way, its sockets and its locks are the parent's: nobody here may answer, write or release them. */
   if (m->net && !m->net_is_lent) {
     m->net->ops->forget(m->net);

@@ -25,6 +25,7 @@ struct mts {
   struct mts_clock clock;
   struct mts_log *log;
   pid_t pid;
+  bool *same_process; /* a page of its own, which the kernel zeroes in the child of a fork; NULL: it cannot */
 
   struct memory *memory;
   struct mts_store *store; /* NULL: not open (yet) */

@@ -39,7 +39,7 @@ struct mts_lookup {
   bool *ended; /* told when the lookup ends while it is being started */
 };
 
-static void apply(struct mts_lookup *lookup);
+static void apply(struct mts_lookup *lookup, int64_t now_s);
 static void judge(struct mts_lookup *lookup);
 static void finish(struct mts_lookup *lookup);
 
@@ -68,7 +68,7 @@ static void landed(struct flight_waiter *waiter, const struct flight_outcome *ou
   lookup->fetched = outcome->fetched;
   if (lookup->entry.err == MTS_ERR_DNS_TIMEOUT || lookup->entry.err == MTS_ERR_DNS_NETWORK) lookup->mute = lookup->entry.err;
   lookup->from = outcome->fetched ? MTS_FROM_NETWORK : lookup->from == MTS_FROM_NOTHING ? MTS_FROM_STORE : lookup->from;
-  apply(lookup);
+  apply(lookup, now(lookup));
 }
 
 static void too_late(void *arg) {
@@ -85,7 +85,7 @@ static void too_late(void *arg) {
       lookup->entry = overdue;
     }
     flight_leave(&lookup->waiter);
-    apply(lookup);
+    apply(lookup, now(lookup));
   } else if (lookup->hosts) {
     hosts_give_up(&lookup->hosts, MTS_ERR_DNS_TIMEOUT);
     lookup->answer->hosts_err = MTS_ERR_DEADLINE;
@@ -113,13 +113,14 @@ static void look(struct mts_lookup *lookup, enum flight_want want) {
   NOTE(lookup, "network", err, "%s", mts_err_message(err));
   lookup->entry.err = err;
   lookup->entry.failed_at = now(lookup);
-  apply(lookup);
+  apply(lookup, lookup->entry.failed_at);
 }
 
 static void begin(struct mts_lookup *lookup) {
   struct mts *m = lookup->m;
   const struct mts_entry *entry = &lookup->entry;
-  bool holds = life_policy_holds(entry, now(lookup)), due = life_is_due(entry, now(lookup));
+  int64_t now_s = now(lookup);
+  bool holds = life_policy_holds(entry, now_s), due = life_is_due(entry, now_s);
   switch (lookup->opts.freshness) {
     case MTS_CHECK_ALWAYS:
       look(lookup, FLIGHT_FETCH);
@@ -138,7 +139,7 @@ static void begin(struct mts_lookup *lookup) {
   if (due) {
     look(lookup, FLIGHT_DUE);
   } else {
-    apply(lookup);
+    apply(lookup, now_s);
   }
 }
 
@@ -197,26 +198,25 @@ void mts_lookup_resume(struct mts_lookup *lookup, const struct mts_opinion *opin
 
 /* ---- policy, hosts, verdict ---- */
 
-static void fill_policy(struct mts_lookup *lookup) {
-  struct mts_answer *answer = lookup->answer;
-  const struct mts_entry *entry = &lookup->entry;
+static void fill_policy(struct mts_answer *answer, const struct mts_entry *entry, enum mts_from from, int64_t now_s) {
   struct mts_policy *held = (struct mts_policy *)(uintptr_t)answer->policy;
   mts_policy_free(&held);
-  bool holds = life_policy_holds(entry, now(lookup));
+  bool holds = life_policy_holds(entry, now_s);
   answer->policy = holds ? mts_policy_ref(entry->policy) : NULL;
   answer->mode = holds ? entry->policy->mode : MTS_MODE_NONE;
-  answer->from = holds ? lookup->from : MTS_FROM_NOTHING;
+  answer->from = holds ? from : MTS_FROM_NOTHING;
   answer->fetched_at = holds ? entry->fetched_at : 0;
   answer->expires_at = holds ? entry->expires_at : 0;
   answer->checked_at = entry->checked_at;
   answer->id[0] = 0;
   if (holds) memccpy(answer->id, entry->id, 0, sizeof answer->id);
-  answer->refresh_error = (struct mts_failure){.err = entry->err, .at = entry->failed_at};
+  answer->refresh_error.err = entry->err;
+  answer->refresh_error.at = entry->failed_at;
   memccpy(answer->refresh_error.detail, entry->detail, 0, sizeof answer->refresh_error.detail);
 }
 
-static void apply(struct mts_lookup *lookup) {
-  fill_policy(lookup);
+static void apply(struct mts_lookup *lookup, int64_t now_s) {
+  fill_policy(lookup->answer, &lookup->entry, lookup->from, now_s);
   if (lookup->rechecked) {
     judge(lookup);
   } else {
@@ -281,6 +281,11 @@ static bool is_dns_trouble(enum mts_err err) {
   return (err >= MTS_ERR_DNS_SERVFAIL && err <= MTS_ERR_DNS_NETWORK) || err == MTS_ERR_NET_MODULE;
 }
 
+static enum mts_action action_of(const struct mts *m, const struct mts_answer *answer, bool applies, enum mts_err err) {
+  if (!applies && m->defer_on_dns_failure && is_dns_trouble(err)) return MTS_ACTION_DEFER;
+  return mts_verdict(answer->mode, answer->hosts, answer->host_count, answer->hosts_known);
+}
+
 static void decide(struct mts_lookup *lookup) {
   struct mts_answer *answer = lookup->answer;
   bool applies = answer->policy != NULL;
@@ -292,8 +297,7 @@ static void decide(struct mts_lookup *lookup) {
     memccpy(answer->reason, lookup->opinion.reason, 0, sizeof answer->reason);
   }
   hosts_judge(answer, applies, answer->mode);
-  answer->action = mts_verdict(answer->mode, answer->hosts, answer->host_count, answer->hosts_known);
-  if (!applies && lookup->m->defer_on_dns_failure && is_dns_trouble(lookup->entry.err)) answer->action = MTS_ACTION_DEFER;
+  answer->action = action_of(lookup->m, answer, applies, lookup->entry.err);
 }
 
 static void judge(struct mts_lookup *lookup) {
@@ -321,7 +325,7 @@ static void judge(struct mts_lookup *lookup) {
 /* ---- beginning and end ---- */
 
 static void release(struct mts_lookup *lookup) {
-  mts_entry_clear(&lookup->entry);
+  mts_policy_free(&lookup->entry.policy);
   trace_free(&lookup->trace);
   mts_answer_free(&lookup->answer);
   free(lookup);
@@ -362,6 +366,7 @@ static void drop(struct work *work) {
 
 static void note_cache(struct mts_lookup *lookup) {
   const struct mts_entry *entry = &lookup->entry;
+  if (lookup->trace.off) return;
   const char *place = lookup->from == MTS_FROM_MEMORY ? "memory" : "store";
   if (life_policy_holds(entry, now(lookup))) {
     NOTE(lookup, place, MTS_OK, "%s, id %s, expires in %lld s", mts_mode_name(entry->policy->mode), entry->id,
@@ -375,6 +380,27 @@ static void note_cache(struct mts_lookup *lookup) {
   }
 }
 
+/* Where memory knows the domain and nothing is due, and neither hosts nor rules nor steps are wanted, there is nothing to walk. */
+static bool answer_at_once(struct mts *m, const struct mts_destination *to, const struct mts_lookup_opts *opts,
+                           struct mts_answer **found) {
+  bool plain = opts && opts->depth == MTS_DEPTH_POLICY && opts->freshness == MTS_USE_CACHED && opts->no_trace;
+  if (!plain || (m->hook && !opts->no_rules) || mts_log_wants(m->log, MTS_LOG_DEBUG)) return false;
+  struct mts_entry entry; /* not zeroed: either memory fills it, or it is not looked at */
+  if (!cache_has(m, to->domain, &entry)) return false;
+  int64_t now_s = mts_clock_about_now_s(&m->clock);
+  struct mts_answer *answer = life_is_due(&entry, now_s) ? NULL : malloc(sizeof *answer);
+  if (answer) {
+    mts_bytes_clear(answer, sizeof *answer);
+    memccpy(answer->domain, to->domain, 0, sizeof answer->domain);
+    answer->smarthost = to->kind == MTS_DEST_SMARTHOST;
+    fill_policy(answer, &entry, MTS_FROM_MEMORY, now_s);
+    answer->action = action_of(m, answer, answer->policy != NULL, entry.err);
+    *found = answer;
+  }
+  mts_policy_free(&entry.policy);
+  return answer;
+}
+
 enum mts_err mts_lookup_start(struct mts *m, const char *destination, const struct mts_lookup_opts *opts, mts_lookup_fn done,
                               void *arg, struct mts_lookup **lookup) {
   context_after_fork(m);
@@ -382,26 +408,34 @@ enum mts_err mts_lookup_start(struct mts *m, const char *destination, const stru
   enum mts_err err = mts_destination_parse(mts_span_of(destination), &parsed);
   if (err) return err;
   if (parsed.kind == MTS_DEST_LITERAL) return MTS_ERR_NAME_LITERAL;
-  struct mts_lookup *made = calloc(1, sizeof *made);
-  struct mts_answer *answer = calloc(1, sizeof *answer);
+  struct mts_answer *found;
+  if (answer_at_once(m, &parsed, opts, &found)) {
+    *lookup = NULL;
+    done(arg, MTS_OK, found);
+    return MTS_OK;
+  }
+  struct mts_lookup *made = malloc(sizeof *made); /* calloc is slower: it does not look into the thread's own cache */
+  struct mts_answer *answer = malloc(sizeof *answer);
   if (!made || !answer) {
     free(made);
     free(answer);
     return MTS_ERR_NO_MEMORY;
   }
   bool ended = false;
+  mts_bytes_clear(made, sizeof *made);
+  mts_bytes_clear(answer, sizeof *answer);
   made->m = m;
-  if (opts) made->opts = *opts;
-  made->trace.off = made->opts.no_trace && !m->hook;
   made->done = done;
   made->arg = arg;
   made->answer = answer;
   made->ended = &ended;
+  if (opts) made->opts = *opts;
+  made->trace.off = made->opts.no_trace && !m->hook;
   memccpy(answer->domain, parsed.domain, 0, sizeof answer->domain);
   answer->smarthost = parsed.kind == MTS_DEST_SMARTHOST;
   made->base_ms = made->step_ms = mono(made);
   context_begin(m, &made->work, drop);
-  cache_get(m, parsed.domain, false, &made->entry, &made->from);
+  cache_get_at(m, made->base_ms, parsed.domain, false, &made->entry, &made->from);
   note_cache(made);
   begin(made);
   if (!ended) made->ended = NULL;

@@ -99,9 +99,9 @@ static void grow(struct memory *memory) {
 }
 
 static void unpack(const struct cell *cell, struct mts_entry *entry) {
-  memccpy(entry->domain, cell->text, 0, sizeof entry->domain);
-  memccpy(entry->id, cell->text + cell->id_at, 0, sizeof entry->id);
-  memccpy(entry->failed_id, cell->text + cell->failed_id_at, 0, sizeof entry->failed_id);
+  memcpy(entry->domain, cell->text, cell->id_at); /* each with its NUL */
+  memcpy(entry->id, cell->text + cell->id_at, cell->failed_id_at - cell->id_at);
+  memcpy(entry->failed_id, cell->text + cell->failed_id_at, cell->detail_at - cell->failed_id_at);
   memccpy(entry->detail, cell->text + cell->detail_at, 0, sizeof entry->detail);
   entry->policy = cell->policy ? mts_policy_ref(cell->policy) : NULL;
   entry->fetched_at = cell->fetched_at;

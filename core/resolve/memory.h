@@ -8,7 +8,7 @@
 struct memory;
 enum mts_err memory_new(size_t max_entries, struct memory **memory);
 void memory_free(struct memory **memory);
-/* entry must be zero or cleared. put_ms: when it was put, on the monotonic clock. STORE_NONE: not in memory. */
+/* entry, which owns nothing, is written whole. put_ms: when it was put, on the monotonic clock. STORE_NONE: not in memory. */
 enum mts_err memory_get(struct memory *memory, const char *domain, struct mts_entry *entry, int64_t *put_ms);
 enum mts_err memory_put(struct memory *memory, const struct mts_entry *entry, int64_t now_ms);
 /* The store does not have it: it could not be written. memory_put takes the mark away. */

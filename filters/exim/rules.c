@@ -159,9 +159,10 @@ static int call(lua_State *L) {
   lua_getfield(L, -1, "_call");
   lua_pushstring(L, calling->name);
   for (int i = 0; i < calling->count; i++) lua_pushstring(L, calling->arguments[i]);
-  struct task *task = task_take(L, calling->rules->env, calling->count + 1);
+  struct task *task = task_new(L, calling->rules->env, calling->count + 1);
   task->ended = called;
   task->ended_arg = calling;
+  budget_begin(task);
   env_drive(L, calling->rules->env);
   return 0;
 }

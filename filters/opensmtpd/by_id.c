@@ -4,12 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a; smtpd's ids are random numbers. */
-static size_t place(struct mts_span id) {
-  uint32_t hash = 2166136261u;
-  for (size_t i = 0; i < id.n; i++) hash = (hash ^ (unsigned char)id.p[i]) * 16777619u;
-  return hash % BY_ID_BUCKETS;
-}
+/* smtpd's ids are random numbers. */
+static size_t place(struct mts_span id) { return mts_span_hash(id) % BY_ID_BUCKETS; }
 
 struct by_id *by_id_find(const struct by_id_table *table, struct mts_span id) {
   struct by_id *entry = table->bucket[place(id)];

@@ -28,8 +28,8 @@
 #define OUT_MAX (4 * 1024 * 1024) /* answers that smtpd has not read yet: more than all that can wait at once */
 #define OUT_PAUSE (64 * 1024)     /* with more of them no further request is read */
 /* Answers to requests that came together leave some at a time: each write costs more than the answer, but smtpd shall not stand still. */
-#define TOGETHER_BYTES 512
-#define TOGETHER_MS 2
+#define TOGETHER_BYTES 1024
+#define TOGETHER_MS 2 /* or until the kernel's clock ticks */
 
 struct filter {
   struct mts_log *log;
@@ -85,7 +85,7 @@ static void say(void *arg, struct mts_span lines) {
   bool first = filter->out.n == filter->sent;
   enum mts_err err = mts_buf_add(&filter->out, lines.p, lines.n);
   if (err) mts_log_write(filter->log, MTS_LOG_ERROR, NULL, "cannot answer smtpd: %s", mts_err_message(err));
-  int64_t now_ms = filter->together ? mts_clock_mono_ms(&mts_clock_real) : 0;
+  int64_t now_ms = filter->together ? mts_clock_coarse_ms() : 0;
   if (first) filter->held_since_ms = now_ms;
   bool enough = filter->out.n - filter->sent >= TOGETHER_BYTES || now_ms - filter->held_since_ms >= TOGETHER_MS;
   if (!filter->together || enough) flush(filter);

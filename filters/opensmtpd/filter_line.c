@@ -24,8 +24,9 @@ const char *filter_phase_name(enum filter_phase phase) { return phases[phase]; }
 const char *filter_event_name(enum filter_event event) { return events[event]; }
 
 static size_t find(const char *const *names, size_t count, struct mts_span name) {
+  char first = name.n ? name.p[0] : 0;
   for (size_t i = 1; i < count; i++) {
-    if (mts_span_equals(name, names[i])) return i;
+    if (names[i][0] == first && mts_span_equals(name, names[i])) return i;
   }
   return 0;
 }
@@ -147,7 +148,8 @@ enum mts_err filter_answer(const struct filter_line *request, enum filter_decisi
   bool token_first = request->version < TOKEN_FIRST;
   struct mts_span first = token_first ? request->token : request->session, second = token_first ? request->session : request->token;
   const char *word = "proceed";
-  char reply[FILTER_REPLY_MAX / 2] = "";
+  char reply[FILTER_REPLY_MAX / 2];
+  reply[0] = 0;
   switch (decision) {
     case FILTER_PROCEED:
       break;

@@ -3,11 +3,9 @@
 
 #include <string.h>
 
-static size_t place(const char *domain) {
-  uint32_t hash = 2166136261u; /* FNV-1a */
-  for (; *domain; domain++) hash = (hash ^ (unsigned char)*domain) * 16777619u;
-  return hash % RECENT_DOMAINS;
-}
+#include "base/buf.h"
+
+static size_t place(const char *domain) { return mts_span_hash(mts_span_of(domain)) % RECENT_DOMAINS; }
 
 struct recent_domain *recent_note(struct recent *recent, const char *domain, int64_t now_ms) {
   struct recent_domain *at = &recent->at[place(domain)];

@@ -35,10 +35,8 @@ struct request {
   /* Not zeroed from here on. */
   char session[FILTER_ID_MAX + 1], token[FILTER_ID_MAX + 1];
   char domain[MTS_NAME_SIZE];
-  char recipient[RECIPIENT_SIZE];
+  char recipient[]; /* as long as it needs to be: small blocks cost malloc least */
 };
-
-static int64_t mono(void) { return mts_clock_mono_ms(&mts_clock_real); }
 
 /* ---- its end ---- */
 
@@ -89,7 +87,7 @@ static bool watch(struct request *request) {
 /* ---- the domain ---- */
 
 static uint32_t left_ms(const struct request *request) {
-  int64_t left = request->requests->config.deadline_ms - (mono() - request->story.began_ms);
+  int64_t left = request->requests->config.deadline_ms - (mts_clock_coarse_ms() - request->story.began_ms);
   return left > 1 ? (uint32_t)left : 1;
 }
 
@@ -112,7 +110,7 @@ static bool look_up(struct request *request, enum mts_depth depth, mts_lookup_fn
 static void hosts_found(void *arg, enum mts_err err, struct mts_answer *result) {
   struct request *request = arg;
   request->lookup = NULL;
-  int64_t now_ms = mono();
+  int64_t now_ms = mts_clock_coarse_ms();
   bool known = !err && result->hosts_known && result->host_count;
   if (known) recent_note(request->requests->config.recent, request->domain, now_ms)->hosts_until_ms = now_ms + HOSTS_AGAIN_MS;
   mts_answer_free(&result);
@@ -148,7 +146,7 @@ static void policy_found(void *arg, enum mts_err err, struct mts_answer *result)
     mts_log_write(request->requests->config.log, MTS_LOG_ERROR, NULL, "a lookup failed: %s", mts_err_message(err));
   } else {
     tell(request, result);
-    int64_t now_ms = mono();
+    int64_t now_ms = mts_clock_coarse_ms();
     struct recent_domain *recent = recent_note(request->requests->config.recent, request->domain, now_ms);
     more = result->mode != MTS_MODE_NONE && now_ms >= recent->hosts_until_ms;
     fetched = result->from == MTS_FROM_NETWORK;
@@ -222,21 +220,20 @@ static void keep(char to[FILTER_ID_MAX + 1], struct mts_span *id) {
 }
 
 static struct request *make(struct requests *requests, const struct filter_line *line) {
-  struct request *made = requests->waiting < REQUESTS_WAITING_MAX ? malloc(sizeof *made) : NULL;
+  struct mts_span to = line->rest;
+  bool fits = line->phase == FILTER_PHASE_RCPT_TO && to.n > 0 && to.n < RECIPIENT_SIZE && !memchr(to.p, 0, to.n);
+  if (!fits) to.n = 0;
+  struct request *made = requests->waiting < REQUESTS_WAITING_MAX ? malloc(sizeof *made + to.n + 1) : NULL;
   if (!made) return NULL;
-  memset(made, 0, offsetof(struct request, session));
-  made->domain[0] = made->recipient[0] = 0;
+  mts_bytes_clear(made, offsetof(struct request, session));
+  made->domain[0] = 0;
   made->requests = requests;
   made->line = *line;
-  made->story.began_ms = mono();
+  made->story.began_ms = mts_clock_mono_ms(&mts_clock_real);
   keep(made->session, &made->line.session);
   keep(made->token, &made->line.token);
-  struct mts_span to = line->rest;
-  bool fits = line->phase == FILTER_PHASE_RCPT_TO && to.n > 0 && to.n < sizeof made->recipient && !memchr(to.p, 0, to.n);
-  if (fits) {
-    memcpy(made->recipient, to.p, to.n);
-    made->recipient[to.n] = 0;
-  }
+  if (to.n) memcpy(made->recipient, to.p, to.n);
+  made->recipient[to.n] = 0;
   made->next = requests->first;
   if (requests->first) requests->first->previous = made;
   requests->first = made;
@@ -255,7 +252,7 @@ void requests_take(struct requests *requests, const struct filter_line *line) {
   struct request *request = make(requests, line);
   bool answered = false;
   if (!request) {
-    const struct request_story story = {.began_ms = mono()};
+    const struct request_story story = {.began_ms = mts_clock_mono_ms(&mts_clock_real)};
     mts_log_seldom(requests->config.log, MTS_LOG_WARNING, "full", NULL, "too many sessions wait; further ones proceed at once");
     requests->config.answer(requests->config.arg, line, FILTER_PROCEED, NULL, &story);
     return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  *
- * Lua is entered here only, and only by lua_pcall. What tasks leave behind is handed on after Lua has been left, so that no longjmp
+ * Lua is entered here only, and only by lua_pcall and task_call. What tasks leave behind is handed on after Lua has been left, so that no longjmp
  * crosses anything of ours.
  */
 #include "rules.h"
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "hooks.h"
 #include "host.h"
 #include "resolve/settings.h"
 #include "session_object.h"
@@ -25,7 +26,7 @@ struct rule_call {
   struct rule_call *next; /* ended, not yet handed on */
   bool *handed_on;        /* told while it is being asked */
   struct rule_decision decision;
-  char text[FILTER_REPLY_MAX]; /* not zeroed */
+  char text[FILTER_REPLY_MAX / 2]; /* not zeroed */
 };
 
 struct rules {
@@ -36,7 +37,7 @@ struct rules {
   struct event *ready;
   struct mts_log *log;
   struct mts *m;
-  int decide; /* reference of the function that asks the hooks */
+  int ask; /* reference of the function that asks the hooks */
   bool wanted[FILTER_PHASE_COMMIT + 1];
   bool running;
   struct rule_call *first, *last; /* ended */
@@ -48,6 +49,12 @@ static void say(struct rules *rules, const char *text) {
   mts_log_seldom(rules->log, MTS_LOG_ERROR, "rules", NULL, "%s", text ? text : "Lua failed without a text");
 }
 
+/* What lies on the stack. */
+static void say_error(struct rules *rules) {
+  say(rules, lua_tostring(rules->L, -1));
+  lua_pop(rules->L, 1);
+}
+
 /* function(argument as light userdata), protected */
 static bool enter(struct rules *rules, lua_CFunction function, void *argument) {
   lua_State *L = rules->L;
@@ -55,8 +62,7 @@ static bool enter(struct rules *rules, lua_CFunction function, void *argument) {
   lua_pushcfunction(L, function);
   lua_pushlightuserdata(L, argument);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
-  say(rules, lua_tostring(L, -1));
-  lua_pop(L, 1);
+  say_error(rules);
   return false;
 }
 
@@ -107,16 +113,7 @@ bool rules_step(struct rules *rules) {
 
 /* ---- asking ---- */
 
-struct question {
-  struct rules *rules;
-  struct rule_call *call;
-  const struct filter_line *request;
-  struct session *session;
-  struct mts_span value;
-  bool nested; /* what is in line runs already, further out */
-};
-
-/* The task's results: proceed/junk/reject/disconnect or nil, a text, the number of the hook, whether one failed. */
+/* With the results of hooks.h. */
 static void ended(struct task *task) {
   struct rule_call *call = task->ended_arg;
   struct rules *rules = call->rules;
@@ -149,42 +146,24 @@ static void ended(struct task *task) {
   rules->last = call;
 }
 
-/* Starts the task, and runs it as far as it goes. */
-static int ask(lua_State *L) {
-  const struct question *question = lua_touserdata(L, 1);
-  struct rules *rules = question->rules;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rules->decide);
-  lua_pushstring(L, filter_phase_name(question->request->phase));
-  session_object_push(L, question->session, question->request->session);
-  if (question->value.p)
-    lua_pushlstring(L, question->value.p, question->value.n);
-  else
-    lua_pushnil(L);
-  struct task *task = task_take(L, rules->env, 3);
-  task->ended = ended;
-  task->ended_arg = question->call;
-  question->call->task = task;
-  if (!question->nested) env_run(L, rules->env);
-  return 0;
-}
-
 enum mts_err rules_ask(struct rules *rules, const struct filter_line *request, struct session *session, struct mts_span value,
                        rule_fn done, void *arg, struct rule_call **call) {
   struct rule_call *made = malloc(sizeof *made);
   if (!made) return MTS_ERR_NO_MEMORY;
-  bool handed_on = false;
+  bool handed_on = false, nested = rules->running;
   memset(made, 0, offsetof(struct rule_call, text));
   made->text[0] = 0;
   made->rules = rules;
   made->done = done;
   made->arg = arg;
   made->handed_on = &handed_on;
-  struct question question = {
-      .rules = rules, .call = made, .request = request, .session = session, .value = value, .nested = rules->running};
-  rules->running = true; /* no need to be woken: it runs right now */
-  bool well = enter(rules, ask, &question);
-  rules->running = question.nested;
-  if (!well && !made->task && !made->ended) {
+  struct hooks_question question = {.phase = request->phase, .session = session, .id = request->session, .value = value};
+  const struct task_call what = {
+      .function = rules->ask, .argument = &question, .ended = ended, .ended_arg = made, .task = &made->task};
+  rules->running = true; /* no need to be woken: what is in line runs right now, or further out */
+  if (lua_checkstack(rules->L, 4) && !task_call(rules->L, rules->env, &what)) say_error(rules);
+  rules->running = nested;
+  if (!made->task && !made->ended) {
     free(made);
     return MTS_ERR_NO_MEMORY;
   }
@@ -237,29 +216,6 @@ struct loading {
   bool may_tell;
 };
 
-static void note_phase(struct rules *rules, const char *name) {
-  for (size_t i = 1; i <= FILTER_PHASE_COMMIT; i++) {
-    if (strcmp(filter_phase_name((enum filter_phase)i), name) == 0) rules->wanted[i] = true;
-  }
-}
-
-/* Asks mtasts.osmtpd which phases have hooks. */
-static void take_hooks(lua_State *L, struct rules *rules) {
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "mtasts.osmtpd");
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, "_hooks");
-  lua_call(L, 0, 2);
-  lua_Integer count = luaL_len(L, -1);
-  for (lua_Integer i = 1; i <= count; i++) {
-    lua_geti(L, -1, i);
-    note_phase(rules, lua_tostring(L, -1));
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  rules->decide = luaL_ref(L, LUA_REGISTRYINDEX);
-}
-
 static int load(lua_State *L) {
   const struct loading *loading = lua_touserdata(L, 1);
   struct rules *rules = loading->rules;
@@ -281,7 +237,7 @@ static int load(lua_State *L) {
   if (!lua_toboolean(L, -2)) return lua_error(L);
   if (rules->env->fake && !loading->may_tell)
     return luaL_error(L, "the rules open a told world (mtasts.fake): mail is not for that; try them with mtasts replay");
-  take_hooks(L, rules);
+  rules->ask = hooks_open(L, rules->wanted);
   rules->m = env_context(L, rules->env);
   rules->env->settled = true;
   return 0;

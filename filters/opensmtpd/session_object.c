@@ -8,9 +8,7 @@
 
 #define OBJECT_NAME "mtasts.session"
 
-/* registry: a table of the objects of sessions that go on, by their session, so that what a rule keeps in them stays */
-static const char objects_key;
-
+/* The registry holds the objects of sessions that go on, so that what a rule keeps in them stays. */
 struct object {
   struct session *session;
 };
@@ -30,7 +28,7 @@ static struct session *session_of(lua_State *L) {
 
 static bool find_field(const char *key, size_t *which) {
   for (size_t i = 0; i < SESSION_FIELD_COUNT; i++) {
-    if (strcmp(names[i], key) != 0) continue;
+    if (names[i][0] != key[0] || strcmp(names[i], key) != 0) continue;
     *which = i;
     return true;
   }
@@ -45,8 +43,12 @@ static void push_recipients(lua_State *L, const struct session *session) {
   }
 }
 
+/* Its first upvalue is the metatable: read often, it shall not have to look for it by its name. */
 static int get(lua_State *L) {
-  const struct session *session = session_of(L);
+  const struct object *object = lua_touserdata(L, 1);
+  bool is_one = object && lua_getmetatable(L, 1) && lua_rawequal(L, -1, lua_upvalueindex(1));
+  lua_settop(L, 2);
+  const struct session *session = is_one && object->session ? object->session : session_of(L);
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   size_t which;
   if (find_field(key, &which)) {
@@ -100,45 +102,37 @@ static int collect(lua_State *L) {
 }
 
 void session_object_open(lua_State *L) {
-  static const luaL_Reg meta[] = {{"__index", get}, {"__newindex", set}, {"__tostring", text}, {"__gc", collect}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__newindex", set}, {"__tostring", text}, {"__gc", collect}, {NULL, NULL}};
   luaL_newmetatable(L, OBJECT_NAME);
   luaL_setfuncs(L, meta, 0);
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, get, 1);
+  lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
-  lua_newtable(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &objects_key);
 }
 
 static void make(lua_State *L, struct session *session, struct mts_span id) {
   struct object *object = lua_newuserdatauv(L, sizeof *object, 1);
   object->session = NULL;
   luaL_setmetatable(L, OBJECT_NAME);
-  if (!session) session = session_apart(id);
+  if (session) {
+    lua_pushvalue(L, -1);
+    session->object_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  } else {
+    session = session_apart(id);
+  }
   if (!session) luaL_error(L, "not enough memory");
   object->session = session;
   session->object = object;
 }
 
 void session_object_push(lua_State *L, struct session *session, struct mts_span id) {
-  if (!session) {
-    make(L, NULL, id);
-    return;
-  }
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &objects_key);
-  if (session->object) {
-    lua_rawgetp(L, -1, session);
-  } else {
+  if (session && session->object)
+    lua_rawgeti(L, LUA_REGISTRYINDEX, session->object_ref);
+  else
     make(L, session, id);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, -3, session);
-  }
-  lua_remove(L, -2);
 }
 
-void session_object_let_go(lua_State *L, const struct session *session) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &objects_key);
-  lua_pushnil(L);
-  lua_rawsetp(L, -2, session);
-  lua_pop(L, 1);
-}
+void session_object_let_go(lua_State *L, const struct session *session) { luaL_unref(L, LUA_REGISTRYINDEX, session->object_ref); }

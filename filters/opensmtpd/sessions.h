@@ -28,7 +28,8 @@ struct session {
   char **recipients;
   size_t recipient_count, recipient_room;
   void *object; /* of the rules, that show it; while there is one it outlives the session */
-  bool ended;   /* and is no longer in the table */
+  int object_ref;
+  bool ended; /* and is no longer in the table */
 };
 
 /* What to register to be told of sessions; ends with FILTER_EVENT_UNKNOWN. */

@@ -54,33 +54,21 @@ function osmtpd.disconnect(code, status, text) return refusal('disconnect', code
 
 -- ---- asking ----
 
--- Asks the hooks of a phase in the order in which they were set. Returns what smtpd is told (nil: none has an opinion), a text of a
--- refusal, which hook decided, and whether one failed.
-local function decide(phase, session, value)
-  local list, failed = hooks[phase], false
-  for i = 1, #list do
-    local ok, result = xpcall(list[i], rules.trace, session, value)
-    local decision = ok and result ~= nil and decisions[result]
-    if decision then return decision[1], decision[2], i, failed end
-    failed = failed or not ok or result ~= nil
-    if not ok then
-      rules.complain(nil, ("session %s: hook '%s' number %d failed and counts as no opinion"):format(session.id, phase, i), result)
-    elseif result ~= nil then
-      rules.complain(nil, ("session %s: hook '%s' number %d counts as no opinion"):format(session.id, phase, i),
-        ('it returned a %s, not nil or what osmtpd.proceed, junk, reject or disconnect return'):format(type(result)))
-    end
+-- What a hook did counts as no opinion: result is what it returned, or the error.
+local function complain(phase, number, session, ok, result)
+  local hook = ("session %s: hook '%s' number %d"):format(session.id, phase, number)
+  if ok then
+    rules.complain(nil, hook .. ' counts as no opinion',
+      ('it returned a %s, not nil or what osmtpd.proceed, junk, reject or disconnect return'):format(type(result)))
+  else
+    rules.complain(nil, hook .. ' failed and counts as no opinion', result)
   end
-  return nil, nil, nil, failed
 end
 
--- For filter-mtasts: the function that asks, and the phases that have hooks.
+-- For filter-mtasts, which asks them: the hooks by phase, what each decision means, a message handler, and whom to tell of failures.
 function osmtpd._hooks()
-  local wanted = {}
   asked = true
-  for _, phase in ipairs(phases) do
-    if #hooks[phase] > 0 then wanted[#wanted + 1] = phase end
-  end
-  return decide, wanted
+  return hooks, decisions, rules.trace, complain
 end
 
 return osmtpd

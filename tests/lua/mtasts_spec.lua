@@ -61,6 +61,71 @@ describe('lookup in a told world', function()
     assert.has_error(function() answer.mode = 'none' end)
     assert.has_error(function() answer.hosts[1].permitted = false end)
   end)
+  it('answers without trace that say the same may be one object, and one that changed says so', function()
+    local quick = { depth = 'policy', trace = false, rules = false }
+    assert(mtasts.lookup('a.test', quick))
+    local first = assert(mtasts.lookup('a.test', quick))
+    assert.equal('memory', first.from)
+    assert.is_true(rawequal(first, assert(mtasts.lookup('a.test', quick))))
+    assert.is_false(rawequal(first, assert(mtasts.lookup('[a.test]', quick))))
+    rawset(first, 'mode', 'none') -- for who does so only
+    assert.equal('enforce', assert(mtasts.lookup('a.test', quick)).mode)
+    world:dns('_mta-sts.a.test TXT', { error = 'servfail' })
+    world:advance(3600)
+    assert(mtasts.lookup('a.test', { depth = 'policy', freshness = 'due' }))
+    local failing = assert(mtasts.lookup('a.test', quick))
+    assert.equal('dns-servfail', failing.refresh_error.code)
+    assert.equal('enforce', failing.mode)
+    world:dns('_mta-sts.a.test TXT', { 'v=STSv1; id=2;' })
+    world:https('mta-sts.a.test', (POLICY:gsub('enforce', 'testing')))
+    world:advance(3600)
+    assert(mtasts.lookup('a.test', { freshness = 'always' }))
+    local changed = assert(mtasts.lookup('a.test', quick))
+    assert.equal('testing 2', changed.mode .. ' ' .. changed.id)
+    assert.is_nil(changed.refresh_error)
+    assert.equal('dns-servfail', failing.refresh_error.code) -- what was said stays said
+  end)
+  it('many domains have each their own answer', function()
+    local quick = { depth = 'policy', trace = false, rules = false }
+    for round = 1, 3 do
+      for n = 1, 1500 do
+        local domain = ('d%d.test'):format(n)
+        assert.equal(domain, assert(mtasts.lookup(domain, quick)).domain, round)
+      end
+    end
+  end)
+  it('an answer outlives its world', function()
+    local answer = assert(mtasts.lookup('a.test', { depth = 'policy', trace = false, rules = false }))
+    world:close()
+    collectgarbage()
+    assert.equal('mx1.a.test', answer.patterns[1])
+    world = told()
+  end)
+  it('a finalizer that runs while an answer is made may look up, too', function()
+    local quick = { depth = 'policy', trace = false, rules = false }
+    local ran, wrong = 0, 0
+    local function check(domain)
+      if assert(mtasts.lookup(domain, quick)).domain ~= domain then wrong = wrong + 1 end
+    end
+    local closing = { __gc = function(self) ran = ran + 1 check(self.domain) end }
+    local pause, multiplier = collectgarbage('setpause', 0), collectgarbage('setstepmul', 1000)
+    local running = collectgarbage 'isrunning'
+    collectgarbage('incremental', 0, 1000, 8) -- steps every 256 bytes
+    collectgarbage 'restart'
+    for n = 1, 3000 do
+      setmetatable({ domain = ('f%d.test'):format(n % 700) }, closing)
+      check(('f%d.test'):format(n * 7 % 700))
+    end
+    collectgarbage('incremental', pause, multiplier, 13)
+    if not running then collectgarbage 'stop' end
+    assert.is_true(ran > 100)
+    assert.equal(0, wrong)
+  end)
+  it('options may be inherited', function()
+    local answer = assert(mtasts.lookup('a.test', setmetatable({ trace = false }, { __index = { depth = 'policy' } })))
+    assert.is_false(answer.hosts_known)
+    assert.has_error(function() mtasts.lookup('a.test', setmetatable({}, { __index = { depth = 'deep' } })) end)
+  end)
   it('a wrong name is nil and an error', function()
     local answer, err = mtasts.lookup 'a..b'
     assert.is_nil(answer)

@@ -241,6 +241,91 @@ static void a_cached_policy_is_not_deferred_by_on_dns_failure(void **state) {
   look(MTS_DEPTH_POLICY, MTS_CHECK_DUE, MTS_ACTION_REQUIRE);
 }
 
+/* ---- answers that need no walk ---- */
+
+static void same_answer(const struct mts_answer *quick, const struct mts_answer *walked) {
+  assert_string_equal(quick->domain, walked->domain);
+  assert_string_equal(quick->id, walked->id);
+  assert_string_equal(quick->reason, walked->reason);
+  assert_string_equal(quick->refresh_error.detail, walked->refresh_error.detail);
+  assert_ptr_equal(quick->policy, walked->policy);
+  const int64_t parts[][2] = {{quick->smarthost, walked->smarthost},
+                              {quick->action, walked->action},
+                              {quick->mode, walked->mode},
+                              {quick->from, walked->from},
+                              {quick->fetched_at, walked->fetched_at},
+                              {quick->expires_at, walked->expires_at},
+                              {quick->checked_at, walked->checked_at},
+                              {quick->refresh_error.err, walked->refresh_error.err},
+                              {quick->refresh_error.at, walked->refresh_error.at},
+                              {quick->exception_until, walked->exception_until},
+                              {quick->dnssec, walked->dnssec},
+                              {quick->hosts_known, walked->hosts_known},
+                              {quick->hosts_err, walked->hosts_err},
+                              {(int64_t)quick->host_count, (int64_t)walked->host_count}};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) assert_int_equal(parts[i][0], parts[i][1]);
+}
+
+static void both_ways(const char *destination) {
+  struct mts_lookup_opts opts = {.depth = MTS_DEPTH_POLICY, .freshness = MTS_USE_CACHED};
+  struct mts_answer *walked = NULL, *quick = NULL;
+  assert_int_equal(mts_lookup(told.m, destination, &opts, &walked), MTS_OK);
+  opts.no_trace = true;
+  assert_int_equal(mts_lookup(told.m, destination, &opts, &quick), MTS_OK);
+  assert_int_equal(quick->step_count, 0);
+  same_answer(quick, walked);
+  mts_answer_free(&walked);
+  mts_answer_free(&quick);
+}
+
+static void an_answer_without_trace_says_the_same_as_one_with_it(void **state) {
+  (void)state;
+  static const char *const destinations[] = {"a.test",       "[a.test]:25", "testing.test", "none.test",
+                                             "nothing.test", "down.test",   "mute.test"};
+  told_open(&told, (const char *[]){"on_dns_failure", "defer", "memory_s", "3600", NULL});
+  tell_a_test(&told);
+  tell_txt(&told, "_mta-sts.testing.test", "v=STSv1; id=2", 300);
+  tell_policy(&told, "mta-sts.testing.test", TESTING_MX1);
+  tell_txt(&told, "_mta-sts.none.test", "v=STSv1; id=3", 300);
+  tell_policy(&told, "mta-sts.none.test", NONE_POLICY);
+  tell_txt(&told, "_mta-sts.down.test", "v=STSv1; id=4", 300);
+  tell_fetch_error(&told, "mta-sts.down.test", MTS_ERR_HTTPS_CONNECT);
+  tell_dns_error(&told, "_mta-sts.mute.test", MTS_RR_TXT, MTS_ERR_DNS_SERVFAIL);
+  /* As fetched; when a check is due; after checks failed; and when the policies have expired. */
+  static const int64_t waits_s[] = {0, 10, 400, 86400, 8 * 86400};
+  for (size_t wait = 0; wait < sizeof waits_s / sizeof *waits_s; wait++) {
+    pass_s(&told, waits_s[wait]);
+    for (size_t i = 0; i < sizeof destinations / sizeof *destinations; i++) {
+      struct mts_answer *known = ask(&told, destinations[i], MTS_DEPTH_POLICY, MTS_USE_CACHED);
+      mts_answer_free(&known);
+      run_out(&told);
+      both_ways(destinations[i]);
+    }
+    if (wait == 1) tell_dns_error(&told, "_mta-sts.a.test", MTS_RR_TXT, MTS_ERR_DNS_SERVFAIL);
+  }
+  told_close(&told);
+}
+
+static void an_answer_without_trace_starts_what_is_due_all_the_same(void **state) {
+  (void)state;
+  const struct mts_lookup_opts opts = {.depth = MTS_DEPTH_POLICY, .freshness = MTS_USE_CACHED, .no_trace = true};
+  told_open(&told, (const char *[]){"background", "yes", "memory_s", "3600", NULL});
+  tell_a_test(&told);
+  look(MTS_DEPTH_POLICY, MTS_CHECK_DUE, MTS_ACTION_REQUIRE);
+  for (size_t round = 1; round <= 3; round++) {
+    for (int i = 0; i < 2; i++) {
+      struct mts_answer *answer = NULL;
+      assert_int_equal(mts_lookup(told.m, "a.test", &opts, &answer), MTS_OK);
+      assert_int_equal(answer->mode, MTS_MODE_ENFORCE);
+      mts_answer_free(&answer);
+      run_out(&told);
+      assert_int_equal(txt_count(&told), round);
+    }
+    pass_s(&told, 301);
+  }
+  told_close(&told);
+}
+
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, open_world, close_world)
 
 int main(void) {
@@ -262,6 +347,8 @@ int main(void) {
       IN_WORLD(an_exception_from_enforce_permits_every_host),
       IN_WORLD(after_the_deadline_nothing_is_checked_again),
       IN_WORLD(a_cached_policy_is_not_deferred_by_on_dns_failure),
+      cmocka_unit_test(an_answer_without_trace_starts_what_is_due_all_the_same),
+      cmocka_unit_test(an_answer_without_trace_says_the_same_as_one_with_it),
   };
   return cmocka_run_group_tests_name("edges", tests, NULL, NULL);
 }

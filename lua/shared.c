@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: ISC
+ * Answers that say the same are one object in Lua: rules ask for the same few domains all day long, and what is read-only can be shared.
+ * Nothing is taken from here instead of a lookup; each lookup was made, and only where its answer is the same in every part as the last one
+ * of its domain, the object that was made of that one is given again. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "env.h"
+
+#define SETS 256 /* a domain belongs to one of them */
+#define WAYS 2
+
+struct shared {
+  struct mts_answer *answer; /* NULL: nothing is here; its policy cannot be freed meanwhile, nor another have its address */
+  int view;                  /* reference in the registry */
+};
+struct shared_answers {
+  struct shared sets[SETS][WAYS]; /* the one made last comes first */
+};
+
+static size_t set_of(const char *domain) { return mts_span_hash(mts_span_of(domain)) % SETS; }
+
+static bool same_failure(const struct mts_failure *a, const struct mts_failure *b) {
+  return a->err == b->err && a->at == b->at && strcmp(a->detail, b->detail) == 0;
+}
+
+static bool has_lists(const struct mts_answer *answer) { return answer->host_count || answer->step_count; }
+
+static bool same(const struct mts_answer *a, const struct mts_answer *b) {
+  bool same_policy = a->policy == b->policy && a->mode == b->mode && a->from == b->from && strcmp(a->id, b->id) == 0;
+  bool same_times = a->fetched_at == b->fetched_at && a->expires_at == b->expires_at && a->checked_at == b->checked_at &&
+                    a->exception_until == b->exception_until;
+  bool same_hosts = a->dnssec == b->dnssec && a->hosts_known == b->hosts_known && a->hosts_err == b->hosts_err;
+  return same_policy && same_times && same_hosts && a->action == b->action && a->smarthost == b->smarthost &&
+         strcmp(a->domain, b->domain) == 0 && strcmp(a->reason, b->reason) == 0 &&
+         same_failure(&a->refresh_error, &b->refresh_error);
+}
+
+/* What rawset put into it is for whoever did so. */
+static bool is_untouched(lua_State *L) {
+  lua_pushnil(L);
+  if (!lua_next(L, -2)) return true;
+  lua_pop(L, 2);
+  return false;
+}
+
+static void keep(lua_State *L, struct shared set[WAYS], struct mts_answer **answer) {
+  lua_pushvalue(L, -1);
+  int view = luaL_ref(L, LUA_REGISTRYINDEX);
+  struct shared *last = &set[WAYS - 1];
+  if (last->answer) luaL_unref(L, LUA_REGISTRYINDEX, last->view);
+  mts_answer_free(&last->answer);
+  memmove(set + 1, set, (WAYS - 1) * sizeof *set);
+  set[0] = (struct shared){.answer = *answer, .view = view};
+  *answer = NULL;
+}
+
+void push_shared_answer(lua_State *L, struct env *env, struct mts_answer **answer) {
+  if (!env->shared) env->shared = calloc(1, sizeof *env->shared);
+  if (!env->shared || has_lists(*answer)) {
+    push_answer(L, *answer);
+    mts_answer_free(answer);
+    return;
+  }
+  struct shared *set = env->shared->sets[set_of((*answer)->domain)];
+  for (size_t i = 0; i < WAYS; i++) {
+    if (!set[i].answer || !same(set[i].answer, *answer)) continue;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, set[i].view);
+    if (is_untouched(L)) {
+      mts_answer_free(answer);
+      return;
+    }
+    lua_pop(L, 1);
+  }
+  push_answer(L, *answer);
+  keep(L, set, answer);
+}
+
+void shared_answers_free(struct shared_answers **shared) {
+  if (!*shared) return;
+  for (size_t i = 0; i < SETS * WAYS; i++) mts_answer_free(&(*shared)->sets[i / WAYS][i % WAYS].answer);
+  free(*shared);
+  *shared = NULL;
+}
