@@ -105,12 +105,11 @@ function mtasts.treat_as(mode, reason, until_)
   return opinion
 end
 
-local hooks = { policy = {}, verdict = {}, alarm = {} }
 local hooked = false
 
 -- Asks the rules in the order in which they were loaded. Returns the mode, the reason and the end of the first opinion.
 local function ask(kind, answer)
-  local asked = hooks[kind]
+  local asked = rules.hooks[kind]
   for i = 1, #asked do
     local ok, value = xpcall(asked[i], rules.trace, answer)
     if not ok then
@@ -131,20 +130,20 @@ local function ask(kind, answer)
 end
 
 local function alarm(domain, info)
-  for i, fn in ipairs(hooks.alarm) do
+  for i, fn in ipairs(rules.hooks.alarm) do
     local ok, message = xpcall(fn, rules.trace, domain, info)
     if not ok then rules.complain(domain, ("hook 'alarm' number %d failed"):format(i), message) end
   end
 end
 
 function mtasts.on(kind, fn)
-  if not hooks[kind] then
+  if not rules.hooks[kind] then
     local near = type(kind) == 'string' and core.nearest(kind, { 'policy', 'verdict', 'alarm' })
     error(("bad argument #1 to 'on' ('policy', 'verdict' or 'alarm' expected%s)"):format(
       near and (", did you mean '" .. near .. "'?") or ''), 2)
   end
   if type(fn) ~= 'function' then error(("bad argument #2 to 'on' (function expected, got %s)"):format(type(fn)), 2) end
-  table.insert(hooks[kind], fn)
+  table.insert(rules.hooks[kind], fn)
   if not hooked then
     core.set_hooks(ask, alarm)
     hooked = true

@@ -5,6 +5,8 @@ local text = require 'mtasts.text'
 
 local lookup = {}
 
+local WIDTH <const> = 80
+
 function lookup.options(command)
   command:argument('domains', 'Domains, or destinations as mail servers write them.'):argname 'DOMAIN':args '+'
   command:flag('--trace', 'Show each step and how long it took.')
@@ -18,7 +20,7 @@ local function plain(err)
 end
 
 -- The answer as JSON wants it.
-local function as_json(answer, with_trace)
+function lookup.as_json(answer, with_trace)
   local result = {}
   for key, value in pairs(answer) do
     if key ~= 'trace' or with_trace then result[key] = value end
@@ -87,7 +89,7 @@ local function decision(answer)
   return 'warning', 'no MTA-STS; deliver as usual'
 end
 
-local function show_host(host, width)
+local function add_host(lines, host, name_width, width)
   local good = host.permitted and not host.error
   local words
   if good then
@@ -97,38 +99,53 @@ local function show_host(host, width)
     words = host.error and text.problem(host.error) or 'not permitted by the policy'
   end
   local mark = text.paint(good and 'good' or 'bad', good and '✓' or '✗')
-  local head = ('%5d  %-' .. width .. 's  '):format(host.preference, host.name)
-  if #head + 4 + #words <= 80 then
-    print('  ' .. mark .. head .. words)
+  local head = ('%5d  %-' .. name_width .. 's  '):format(host.preference, host.name)
+  if #head + 4 + #words <= width then
+    lines[#lines + 1] = '  ' .. mark .. head .. words
   else
-    print('  ' .. mark .. head:match '^(.-)%s*$')
-    print(text.wrap((' '):rep(10) .. words, (' '):rep(10), 80))
+    lines[#lines + 1] = '  ' .. mark .. head:match '^(.-)%s*$'
+    lines[#lines + 1] = text.wrap((' '):rep(10) .. words, (' '):rep(10), width)
   end
 end
 
-local function show(answer, with_trace)
+-- The steps of an answer, one line each or more.
+function lookup.steps(answer, width)
+  local lines = {}
+  for _, step in ipairs(answer.trace) do
+    lines[#lines + 1] = text.beside(('  %6d ms  %-9s '):format(step.at_ms, step.what), step.outcome or '', width)
+  end
+  return table.concat(lines, '\n')
+end
+
+-- An answer for people.
+function lookup.describe(answer, width)
   local now = core.now()
+  local lines = {}
+  local function add(words, indent) lines[#lines + 1] = text.wrap(words, indent, width) end
   local colour, words = decision(answer)
-  print(text.wrap(answer.domain .. ': ' .. text.paint(colour, words), '  ', 80))
+  add(answer.domain .. ': ' .. text.paint(colour, words), '  ')
   if answer.id then
     local times = answer.fetched_at and 'fetched ' .. text.ago(answer.fetched_at, now) .. ', ' .. text.ends(answer.expires_at, now) or ''
-    print(text.wrap(('  id %s, %s'):format(answer.id, times), '  ', 80))
+    add(('  id %s, %s'):format(answer.id, times), '  ')
   end
   if answer.reason then
-    print(text.wrap('  a rule decided: ' .. answer.reason ..
-      (answer.exception_until and ' (' .. text.ends(answer.exception_until, now) .. ')' or ''), '  ', 80))
+    add('  a rule decided: ' .. answer.reason .. (answer.exception_until and ' (' .. text.ends(answer.exception_until, now) .. ')' or ''),
+      '  ')
   end
   local err = answer.refresh_error
-  if err then print(text.wrap('  ' .. text.paint(not_found[err.code] and 'dim' or 'warning', '! ' .. text.problem(err)), '    ', 80)) end
-  if answer.hosts_error then print(text.wrap('  ' .. text.paint('warning', '! MX: ' .. text.problem(answer.hosts_error)), '    ', 80)) end
-  local width = 0
-  for _, host in ipairs(answer.hosts) do width = math.max(width, #host.name) end
-  for _, host in ipairs(answer.hosts) do show_host(host, width) end
+  if err then add('  ' .. text.paint(not_found[err.code] and 'dim' or 'warning', '! ' .. text.problem(err)), '    ') end
+  if answer.hosts_error then add('  ' .. text.paint('warning', '! MX: ' .. text.problem(answer.hosts_error)), '    ') end
+  local name_width = 0
+  for _, host in ipairs(answer.hosts) do name_width = math.max(name_width, #host.name) end
+  for _, host in ipairs(answer.hosts) do add_host(lines, host, name_width, width) end
+  return table.concat(lines, '\n')
+end
+
+local function show(answer, with_trace)
+  print(lookup.describe(answer, WIDTH))
   if with_trace then
     print '  steps:'
-    for _, step in ipairs(answer.trace) do
-      print(text.beside(('  %6d ms  %-9s '):format(step.at_ms, step.what), step.outcome or '', 80))
-    end
+    if #answer.trace > 0 then print(lookup.steps(answer, WIDTH)) end
   end
 end
 
@@ -148,7 +165,7 @@ function lookup.main(args, cli)
       worst = cli.worse(worst, err.stage == 'name' and cli.exit.usage or cli.exit.unknown)
     end
     if args.json then
-      print(core.json_encode(answer and as_json(answer, args.trace) or { domain = domain, error = plain(err) }))
+      print(core.json_encode(answer and lookup.as_json(answer, args.trace) or { domain = domain, error = plain(err) }))
     elseif answer then
       show(answer, args.trace)
     else

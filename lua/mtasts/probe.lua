@@ -10,6 +10,18 @@ function probe.options(command)
   command:option('--timeout', 'Longest wait in seconds.'):argname 'S':convert(tonumber)
 end
 
+-- What a probe found, or the error, for people.
+function probe.describe(host, tls, err, width)
+  local problem = err or tls.error
+  local words = problem and text.paint('bad', '✗ ' .. text.problem(problem)) or text.paint('good', '✓ STARTTLS, certificate verified')
+  local lines = { text.wrap((host and text.clean(host) .. ': ' or '') .. words, '  ', width) }
+  for _, key in ipairs { 'address', 'banner', 'protocol', 'cipher', 'subject', 'issuer', 'names', 'fingerprint' } do
+    if tls and tls[key] then lines[#lines + 1] = text.wrap(('  %-12s %s'):format(key, tls[key]), (' '):rep(15), width) end
+  end
+  if tls and tls.not_after then lines[#lines + 1] = '  certificate  ' .. text.ends(tls.not_after, core.now()) end
+  return table.concat(lines, '\n')
+end
+
 function probe.main(args, cli)
   local host, port = args.host:match '^(.-):(%d+)$'
   host = host or args.host
@@ -26,12 +38,7 @@ function probe.main(args, cli)
     end
     print(core.json_encode(result))
   else
-    local words = problem and text.paint('bad', '✗ ' .. text.problem(problem)) or text.paint('good', '✓ STARTTLS, certificate verified')
-    print(text.wrap(text.clean(host) .. ': ' .. words, '  ', 80))
-    for _, key in ipairs { 'address', 'banner', 'protocol', 'cipher', 'subject', 'issuer', 'names', 'fingerprint' } do
-      if tls and tls[key] then print(text.wrap(('  %-12s %s'):format(key, tls[key]), (' '):rep(15), 80)) end
-    end
-    if tls and tls.not_after then print('  certificate  ' .. text.ends(tls.not_after, core.now())) end
+    print(probe.describe(host, tls, err, 80))
   end
   if err then return err.stage == 'name' and cli.exit.usage or cli.exit.unknown end
   return tls.ok and cli.exit.good or cli.exit.errors

@@ -2,7 +2,8 @@
 -- What all hooks share: how a file with rules is loaded, and what becomes of a rule that fails.
 local core = require 'mtasts.core'
 
-local rules = {}
+-- hooks: the rules that were set, by kind. Whoever loads rules anew puts another table in its place.
+local rules = { hooks = { policy = {}, verdict = {}, alarm = {} } }
 
 -- A message handler for xpcall.
 function rules.trace(message)
