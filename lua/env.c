@@ -11,13 +11,17 @@
 
 static const char env_key;
 
-void env_drop_context(struct env *env) {
+void env_cancel_all(struct env *env) {
   while (env->ops) {
     struct op *op = env->ops;
     op_end(op);
     op->err = MTS_ERR_CANCELLED;
     op_done(op);
   }
+}
+
+void env_drop_context(struct env *env) {
+  env_cancel_all(env);
   env->in_core++;
   mts_free(&env->m);
   env->in_core--;

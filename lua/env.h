@@ -52,6 +52,8 @@ struct env {
   void (*wake)(void *arg); /* tasks are in line again: call env_run soon, but not from within */
   void *wake_arg;
   bool settled; /* its rules are loaded: neither settings nor world change any more, and only tasks may wait */
+
+  void (*heed)(lua_State *L, struct env *env); /* bind_terminal.c: called while somebody waits, often. NULL: no person is there */
 };
 
 /* A rule that is being asked, whoever started the lookup: Lua or the program that keeps this state. */
@@ -105,6 +107,8 @@ struct env *env_get(lua_State *L);
 struct mts *env_context(lua_State *L, struct env *env);
 /* Ends what is under way (it fails as cancelled) and frees the context. Raises nothing. */
 void env_drop_context(struct env *env);
+/* What is under way fails as cancelled. Raises nothing. */
+void env_cancel_all(struct env *env);
 /* Raises when called from inside the core (a finalizer may be). */
 void env_outside(lua_State *L, const struct env *env);
 /* Raises when the program's rules are loaded: too late to change settings or the world. */
@@ -179,7 +183,7 @@ bool next_option(lua_State *L, int index, const char *const *known, size_t count
 enum mts_err open_store(lua_State *L, struct env *env, struct mts_store **store);
 
 extern const luaL_Reg pure_functions[], context_functions[], lookup_functions[], probe_functions[], hook_functions[],
-    fake_functions[], json_functions[], store_functions[], session_functions[], wait_functions[];
+    fake_functions[], json_functions[], store_functions[], session_functions[], terminal_functions[], wait_functions[];
 
 int luaopen_mtasts_core(lua_State *L);
 

@@ -241,14 +241,17 @@ void env_run(lua_State *L, struct env *env) {
   while (run_first(L, env)) continue;
 }
 
+#define HEED_MS 50 /* the longest a person who presses Ctrl-C waits */
+
 /* One step: a task in line, or a turn of the core. false: nothing is under way. */
 static bool drive(lua_State *L, struct env *env) {
   env_outside(L, env);
   if (run_first(L, env)) return true;
   if (!env->m) return false;
   env->in_core++;
-  bool more = mts_turn(env->m, -1);
+  bool more = mts_turn(env->m, env->heed ? HEED_MS : -1);
   env->in_core--;
+  if (env->heed) env->heed(L, env);
   return more || env->first;
 }
 

@@ -27,6 +27,7 @@ LIBRARIES = {
     "event2/*": ["core/net/*", "filters/*"],
     "sqlite3.h": ["core/store/*"],
     "idn2.h": ["core/base/*"],
+    "histedit.h": ["lua/bind_edit.c"],
     "lua.h": ["lua/*", "filters/*"],
     "lauxlib.h": ["lua/*", "filters/*"],
     "lualib.h": ["lua/*", "filters/*"],
