@@ -6,7 +6,7 @@ local text = require 'mtasts.text'
 
 local GOOD, USAGE = 0, 64
 
-local commands = { 'lookup', 'probe', 'match', 'parse', 'store', 'setup', 'exim', 'replay', 'run' }
+local commands = { 'lookup', 'probe', 'match', 'parse', 'store', 'setup', 'exim', 'replay', 'run', 'repl' }
 
 local cli = { exit = { good = GOOD, warnings = 1, errors = 2, none = 3, unknown = 4, usage = USAGE, internal = 70 } }
 
@@ -17,7 +17,7 @@ function cli.refuse(format, ...)
   error(setmetatable({ text = text.clean(words) }, Refusal), 0)
 end
 -- The same with lines, of a rule that failed.
-local function refuse_rules(trace)
+function cli.refuse_rules(trace)
   local lines = {}
   for line in tostring(trace):gmatch '[^\n]+' do lines[#lines + 1] = text.clean((line:gsub('\t', '  '))) end
   error(setmetatable({ text = '--rules ' .. table.concat(lines, '\n') }, Refusal), 0)
@@ -117,7 +117,7 @@ local function configure(args, leave_rules)
   local file = core.settings().rules.value
   if file ~= '' and not leave_rules then
     local done, trace = require('mtasts.rules').load(file)
-    if not done then refuse_rules(trace) end
+    if not done then cli.refuse_rules(trace) end
   end
 end
 

@@ -10,4 +10,5 @@ return {
   exim = 'What Exim is told, for those without dlfunc and for you.',
   replay = 'Plays a recorded session of OpenSMTPD again, with rules.',
   run = 'Runs a Lua script with mtasts.',
+  repl = 'Lua, line by line: ask, look, try rules.',
 }
