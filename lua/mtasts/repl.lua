@@ -129,18 +129,25 @@ local function evaluate(session, chunk, form)
   if not ok then session.complain(stopped and 'stopped' or why) end
   tell_time(session, took)
   io.stdout:flush()
-  return ok
+  return ok, why
+end
+
+local function hint(session, words)
+  if words and session.terminal then session.say(text.paint('dim', (text.wrap('(' .. words .. ')', ' ', session.width())))) end
 end
 
 -- A whole piece of input, a command or a chunk. Returns whether it went well; nil: it goes on in the next line.
 local function take(session, piece, name, line)
   local command, argument = input.command(piece)
   if command then return commands.run(session, command, argument) end
+  local topic = piece:match '^%s*help%s+([%a_][%w_.:]*)%s*$' -- which is no Lua
+  if topic then return session.help(topic) end
   local chunk, form, why = input.compile(piece, name, line)
-  if chunk then return evaluate(session, chunk, form) end
   if form == 'incomplete' then return nil, why end
-  session.complain(why)
-  return false
+  local ok = false
+  if chunk then ok, why = evaluate(session, chunk, form) else session.complain(why) end
+  hint(session, errors.hint(piece, not ok and why or nil))
+  return ok
 end
 
 -- ---- from a file or pipe ----
@@ -192,10 +199,10 @@ end
 
 local told_of_locals = false
 
-local function hint(session, piece)
+local function explain_local(session, piece)
   if told_of_locals or not piece:find '^%s*local%s' or piece:find '[\n;]' then return end
   told_of_locals = true
-  session.say(text.paint('dim', '(a local ends with its line; without "local" it stays)'))
+  hint(session, 'a local ends with its line; without "local" it stays')
 end
 
 local function run_terminal(session)
@@ -213,7 +220,7 @@ local function run_terminal(session)
       if not piece:find '%S' or take(session, piece, 'stdin', from) ~= nil then piece = nil end
       if not piece then
         terminal.remember(whole)
-        hint(session, whole)
+        explain_local(session, whole)
       end
     elseif why == 'stopped' then
       piece = nil

@@ -2,6 +2,7 @@
 -- Errors of what was typed, without what lies below it: the program's own frames tell a user nothing.
 local core = require 'mtasts.core'
 local show = require 'mtasts.repl_print'
+local text = require 'mtasts.text'
 
 local errors = {}
 
@@ -35,6 +36,24 @@ function errors.handler(chunk)
     end
     return table.concat({ tostring(words), table.unpack(frames(chunk)) }, '\n')
   end
+end
+
+-- What a beginner may have meant, or nil. why: of an error; nil: there was none.
+function errors.hint(piece, why)
+  local functions = require('mtasts.api').functions
+  if piece:find '^%s*[eq][xu]it%s*%(?%)?%s*$' then return ':quit leaves; so does Ctrl-D' end
+  if not why then return nil end
+  local word, rest = piece:match '^%s*([%l_]+)%s+([%w.@:%[%]-]+)%s*$'
+  if functions[word or ''] then return ("try: mtasts.%s '%s'"):format(word, text.clean(rest)) end
+  word, rest = piece:match '^%s*mtasts[%s.]+([%l_]+)%s+([%w.@:%[%]-]+)%s*$'
+  if functions[word or ''] then return ("try: mtasts.%s '%s'"):format(word, text.clean(rest)) end
+  word = why:match "call a nil value %(global '([%w_]+)'%)"
+  if functions[word or ''] then return ("did you mean mtasts.%s?"):format(word) end
+  word = why:match "call a nil value %(field '([%w_]+)'%)"
+  local names = {}
+  for name in pairs(functions) do names[#names + 1] = name end
+  local near = word and piece:find('mtasts.' .. word, 1, true) and core.nearest(word, names)
+  return near and ("did you mean mtasts.%s?"):format(near) or nil
 end
 
 -- A traceback of Lua's without our own end of it.

@@ -62,6 +62,15 @@ class Talk(Case):
         self.assertIn(":trace on|off", self.said(":help"))
         self.leave()
 
+    def test_what_beginners_type_is_answered_with_what_they_mean(self):
+        self.start()
+        for line, expected in (("lookup gmail.com", "(try: mtasts.lookup 'gmail.com')"), ("lookup 'a'", "(did you mean mtasts.lookup?)"),
+                               ("mtasts.lookup a.test", "(try: mtasts.lookup 'a.test')"), ("mtasts.lokup 'a'", "(did you mean mtasts.lookup?)"),
+                               ("exit", "(:quit leaves; so does Ctrl-D)"), ("quit()", "(:quit leaves"), ("help lookup", "opts.depth"),
+                               (":help trace", ":trace on|off"), (":lookup", "there is no command ':lookup'"), ("mtasts lookup x", "error: ")):
+            self.assertIn(expected, self.said(line), line)
+        self.assertNotIn("(", self.said("x = nil"))
+
     def test_nothing_is_printed_twice(self):
         self.start()
         self.assertEqual(self.said("1 + 1"), "2\n")
