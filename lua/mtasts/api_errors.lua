@@ -7,7 +7,8 @@ return {
   ['internal'] = 'This is a fault of mtasts: keep the log, and report it.',
   ['argument'] = 'Whoever wrote the call must correct it; the detail says which argument.',
   ['setting'] = 'Correct the settings; the message names the setting, and the nearest one where the name is wrong.',
-  ['cancelled'] = 'Nothing: the program ended, changed its settings or closed its world while this was under way.',
+  ['cancelled'] = 'Nothing: the program ended, changed its settings or closed its world while this was under way, or somebody pressed '
+    .. 'Ctrl-C in mtasts repl.',
   ['deadline'] = 'Look at DNS and at the network first; if both are merely slow, raise mail_deadline_ms or the timeout of the call.',
   ['net-module'] = 'Install mtasts completely: mtasts-net.so must lie where libmtasts looks, and its libraries (getdns, libcurl, OpenSSL, '
     .. 'libevent) must be there.',

@@ -116,7 +116,7 @@ end
 local function fields_of_call(before)
   local name = before:match '([%a_][%w_.]*)%s*%b()$' or before:match "([%a_][%w_.]*)%s*'[^']*'$" or before:match '([%a_][%w_.]*)%s*"[^"]*"$'
   local entry = name and entry_of(name)
-  local kind = entry and entry.results:match '^%l+'
+  local kind = entry and entry.returns[1] and entry.returns[1][2]
   return kind and api.fields[kind] and keys_of_map(api.fields[kind]) or {}
 end
 
@@ -128,28 +128,37 @@ local function options_of(entry)
   return names
 end
 
--- The words in quotes that mtasts.api says of an option or argument.
+-- The strings that an option or argument may be.
 local function words_of(entry, argument)
-  local words = {}
   for _, arg in ipairs(entry and entry.args or {}) do
-    if arg[1]:match '[%l_]+$' == argument then
-      for word in arg[3]:gmatch '"([%w-]+)"' do words[#words + 1] = word end
-    end
+    if arg[1]:match '[%l_]+$' == argument then return arg.choices or {} end
+  end
+  return {}
+end
+
+-- And a field of any kind: "answer.mode == '".
+local function words_of_field(field)
+  local words = {}
+  for _, fields in pairs(api.fields) do
+    local choices = fields[field] and fields[field].choices or {}
+    table.move(choices, 1, #choices, #words + 1, words)
   end
   return words
 end
 
 -- Within a string: by the function that gets it.
 local function in_string(line, from, brackets, known)
+  local compared = line:sub(1, from - 2):match '%.([%l_]+)%s*[=~]=%s*$'
+  if compared then return words_of_field(compared) end
   local name = callee_of(line, brackets, from)
   if name == 'help' then return known.help() end
   if name == 'require' then return { 'mtasts', 'mtasts.osmtpd', 'mtasts.exim' } end
   local last = name and name:match '[%a_]+$'
-  local option = line:sub(1, from - 2):match '([%l_]+)%s*=%s*$'
+  local option = line:sub(1, from - 2):match '[^%w_.]([%l_]+)%s*=%s*$'
   if option then return words_of(entry_of(name), option) end
   if last == 'on' and name:find '^osmtpd' then return words_of(api.osmtpd.on, 'phase') end
   if last == 'on' then return keys_of_map(api.hooks) end
-  if last == 'treat_as' then return { 'none', 'testing', 'enforce' } end
+  if last == 'treat_as' then return words_of(api.functions.treat_as, 'mode') end
   if last == 'lookup' or last == 'all' or last == 'parse_destination' or last == 'record_session' then return known.domains() end
   if last == 'probe' or last == 'mx_matches' then return known.hosts() end
   return {}

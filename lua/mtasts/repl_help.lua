@@ -99,6 +99,8 @@ end
 local function kind_page(kind)
   return function(page)
     page:title(kind .. ': its fields')
+    if api.kinds[kind] then page:add(api.kinds[kind].text, '  ') end
+    page:gap()
     local rows = {}
     for _, field in ipairs(sorted(api.fields[kind])) do
       local entry = api.fields[kind][field]
@@ -126,6 +128,24 @@ local function setting_page(name)
     page:gap()
     local function said(value) return value == '' and 'empty' or text.clean(value) end
     page:items { { 'now', said(setting.value) }, { 'default', said(setting.default) }, { 'change', (':set %s=VALUE'):format(name) } }
+  end
+end
+
+local function error_page(code)
+  return function(page)
+    page:title('error ' .. code)
+    for _, err in ipairs(core.errors()) do
+      if err.code == code then page:add(err.message .. (err.temporary and ' (may pass by itself)' or ''), '  ') end
+    end
+    page:gap()
+    page:items { { 'do', api.errors[code] } }
+  end
+end
+
+local function opaque_page(kind)
+  return function(page)
+    page:title(kind .. ': only passed on')
+    page:add(api.opaque[kind], '  ')
   end
 end
 
@@ -160,7 +180,11 @@ local function prepare()
   for _, name in ipairs(sorted(api.constants)) do topic(constant_page(name), 'mtasts.' .. name, name) end
   topic(function(page)
     page:title 'world: what mtasts.fake returns'
-    local rows = { { 'world.now', 'its time in Unix seconds' } }
+    local rows = {}
+    for _, name in ipairs(sorted(api.world_fields)) do
+      local field = api.world_fields[name]
+      rows[#rows + 1] = { 'world.' .. name, field[1] .. ' — ' .. field[2] }
+    end
     for _, name in ipairs(sorted(api.world)) do rows[#rows + 1] = { 'world:' .. name, first_sentence(api.world[name].text) } end
     page:items(rows)
   end, 'world')
@@ -172,6 +196,8 @@ local function prepare()
     topic(kind_page(kind), kind)
     for _, field in ipairs(sorted(api.fields[kind])) do topic(field_page(kind, field), kind .. '.' .. field, field) end
   end
+  for _, kind in ipairs(sorted(api.opaque)) do topic(opaque_page(kind), kind) end
+  for _, code in ipairs(sorted(api.errors)) do topic(error_page(code), 'error ' .. code, code) end
   for _, name in ipairs(sorted(core.settings())) do topic(setting_page(name), 'setting ' .. name, name) end
 end
 
@@ -203,6 +229,8 @@ local function overview(page)
   page:add(table.concat(sorted(api.hooks), ', '), '  ')
   page:add 'what functions return, and its fields'
   page:add(table.concat(sorted(api.fields), ', ') .. ', world', '  ')
+  page:add "errors, and what to do about them"
+  page:add("help 'CODE', or help(err)", '  ')
   page:add 'settings'
   page:add(table.concat(sorted(core.settings()), ', '), '  ')
   page:gap()
@@ -241,7 +269,8 @@ function help.name_of(value)
       if loaded[name] == value then return module.prefix .. name end
     end
   end
-  return require('mtasts.repl_print').kind(value)
+  local show = require 'mtasts.repl_print'
+  return show.is_error(value) and value.code or show.kind(value)
 end
 
 return help

@@ -186,6 +186,8 @@ describe('completion', function()
     is("mtasts.lookup('a.test', { fresh", 'ness = ')
     is("mtasts.lookup('a.test', { trace = false, dep", 'th = ')
     is("mtasts.lookup('a.test', { depth = 'pol", "icy'")
+    is("if answer.mode == 'enf", "orce'")
+    is("mtasts.record_session { type = 'tl", "sa'")
     is('mtasts.configure { smtp', '_port = ')
     is('mtasts.fake { sm', 'tp = ')
   end)
@@ -210,7 +212,8 @@ end)
 describe('help', function()
   it('has a text for all that mtasts.api describes', function()
     local api = require 'mtasts.api'
-    for _, list in ipairs { api.functions, api.world, api.osmtpd, api.exim, api.hooks, api.fields, api.constants } do
+    for _, list in ipairs { api.functions, api.world, api.osmtpd, api.exim, api.hooks, api.fields, api.constants,
+      api.opaque, api.errors, api.kinds } do
       for name in pairs(list) do assert.is_true(select(2, help.text(name, 80)), name) end
     end
     for _, name in ipairs(help.names()) do assert.is_true(select(2, help.text(name, 80)), name) end
@@ -236,7 +239,7 @@ describe('help', function()
   it('knows values, too', function()
     assert.equal('mtasts.lookup', help.name_of(mtasts.lookup))
     assert.equal('mtasts', help.name_of(mtasts))
-    assert.equal('error', help.name_of(select(2, mtasts.lookup 'a..b')))
+    assert.equal('name-syntax', help.name_of(select(2, mtasts.lookup 'a..b')))
     assert.is_nil(help.name_of(42))
   end)
 end)
