@@ -91,6 +91,7 @@ static int l_guarded(lua_State *L) {
   depth--;
   bool stopped = pressed > 0;
   if (depth == 0) pressed = 0;
+  luaL_checkstack(L, 1, "too many results");
   lua_pushboolean(L, stopped);
   lua_replace(L, 1);
   lua_pushboolean(L, status == LUA_OK);
