@@ -21,5 +21,11 @@ return {
     ['mta-sts.moved.example'] = policy('enforce', 'mx.moved.example'),
     ['mta-sts.broken.example'] = 'https-cert-expired',
   },
-  smtp = { ['mx1.strict.example'] = 'ok', ['mx2.strict.example'] = 'cert-expired' },
+  smtp = {
+    ['mx1.strict.example'] = 'ok',
+    ['mx2.strict.example'] = 'cert-expired',
+    ['mx.elsewhere.example'] = 'ok',
+    ['mx.broken.example'] = 'ok',
+    ['mx.plain.example'] = 'starttls-missing',
+  },
 }

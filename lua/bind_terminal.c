@@ -10,11 +10,13 @@
 #include "env.h"
 
 #define STEP 1000 /* instructions between two looks */
+#define GRACE 10
 #define STOPPED "stopped"
 
 static volatile sig_atomic_t pressed; /* how often, since the guarded call began */
 static volatile sig_atomic_t depth;   /* of guarded calls; outside of them Ctrl-C means nothing */
 static bool noticed;                  /* what waited was cancelled already */
+static unsigned grace;                /* so many looks later, so that the error "cancelled" comes to where it is shown */
 
 /* ---- Ctrl-C ---- */
 
@@ -34,7 +36,8 @@ static void press(int number) {
 /* Until the guarded call is over every instruction fails, so that a pcall in a loop cannot go on either. */
 static void look(lua_State *L, lua_Debug *unused) {
   (void)unused;
-  if (!pressed) {
+  if (!pressed || grace > 0) {
+    if (grace > 0) grace--;
     if (lua_gethookcount(L) != STEP) lua_sethook(L, look, LUA_MASKCOUNT, STEP);
     return;
   }
@@ -46,10 +49,12 @@ static void look(lua_State *L, lua_Debug *unused) {
 static void heed(lua_State *L, struct env *env) {
   if (!pressed) return;
   if (noticed) {
+    grace = 0;
     lua_sethook(L, look, LUA_MASKCOUNT, 1);
     luaL_error(L, STOPPED);
   }
   noticed = true;
+  grace = GRACE;
   env_cancel_all(env);
 }
 
@@ -85,6 +90,7 @@ static int l_guarded(lua_State *L) {
   if (depth == 0) {
     pressed = 0;
     noticed = false;
+    grace = 0;
   }
   depth++;
   int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);

@@ -313,6 +313,8 @@ class CtrlC(Case):
         self.stopped("a, err = mtasts.lookup 'name-c.test'", "", self.asked_for(silent, "name-c"))
         self.assertEqual(self.said("err.code"), '"cancelled"\n')
         self.stopped("mtasts.all { 'name-d.test', 'name-e.test' }", "[cancelled]", self.asked_for(silent, "name-e"))
+        self.stopped("(function() local a, err = mtasts.lookup 'name-h.test' for i = 1, 3000 do end return err.code end)()", '"cancelled"',
+                     self.asked_for(silent, "name-h"))
         self.stopped("for i = 1, 1000 do mtasts.lookup('name-f' .. i .. '.test') end", after=self.asked_for(silent, "name-f1"))
         self.stopped("while true do pcall(mtasts.lookup, 'name-g.test') end", after=self.asked_for(silent, "name-g"))
         self.leave()
