@@ -43,3 +43,15 @@ enum mts_err conf_read(FILE *file, const char *name, struct mts_settings *settin
   mts_text_format(why, CONF_WHY_SIZE, "%s: cannot be read: %s", name, strerror(errno));
   return MTS_ERR_SETTING;
 }
+
+enum mts_err conf_read_path(const char *path, bool may_be_missing, struct mts_settings *settings, char why[CONF_WHY_SIZE]) {
+  FILE *file = fopen(path, "re");
+  if (!file && errno == ENOENT && may_be_missing) return MTS_OK;
+  if (!file) {
+    mts_text_format(why, CONF_WHY_SIZE, "%s: cannot be opened: %s", path, strerror(errno));
+    return MTS_ERR_SETTING;
+  }
+  enum mts_err err = conf_read(file, path, settings, why);
+  fclose(file);
+  return err;
+}

@@ -12,5 +12,7 @@
 
 /* Sets what the file says. On SETTING why names the line and what is wrong with it. */
 enum mts_err conf_read(FILE *file, const char *name, struct mts_settings *settings, char why[CONF_WHY_SIZE]);
+/* The same with a file by its path; also SETTING when it cannot be opened, unless it is not there and may be missing. */
+enum mts_err conf_read_path(const char *path, bool may_be_missing, struct mts_settings *settings, char why[CONF_WHY_SIZE]);
 
 #endif

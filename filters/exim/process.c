@@ -31,19 +31,6 @@ static enum mts_err set_defaults(struct mts_settings *settings) {
 
 void process_use_file(const char *path) { mts_text_format(settings_file, sizeof settings_file, "%s", path); }
 
-static enum mts_err read_file(struct mts_settings *settings, char why[CONF_WHY_SIZE]) {
-  const char *path = settings_file[0] ? settings_file : MTASTS_CONF_FILE;
-  FILE *file = fopen(path, "re");
-  if (!file && errno == ENOENT && !settings_file[0]) return MTS_OK;
-  if (!file) {
-    mts_text_format(why, CONF_WHY_SIZE, "%s: cannot be opened: %s", path, strerror(errno));
-    return MTS_ERR_SETTING;
-  }
-  enum mts_err err = conf_read(file, path, settings, why);
-  fclose(file);
-  return err;
-}
-
 static void note_store(struct process *process) {
   const char *store = settings_text(process->settings, SETTING_store);
   if (strcmp(store, "none") == 0) return;
@@ -57,7 +44,8 @@ const struct process *process_get(const char **why) {
   *why = text;
   enum mts_err err = mts_settings_new(&the.settings);
   if (!err) err = set_defaults(the.settings);
-  if (!err) err = read_file(the.settings, text);
+  bool named = settings_file[0] != 0;
+  if (!err) err = conf_read_path(named ? settings_file : MTASTS_CONF_FILE, !named, the.settings, text);
   if (!err) err = mts_new(the.settings, &the.m);
   if (err) {
     static bool said; /* not once for each recipient, and not by each event */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "setup.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <syslog.h>
@@ -22,17 +21,6 @@ void setup_fail(const char *program, const char *why) {
   for (; n < sizeof line - 1 && why[n]; n++) line[n] = (char)(why[n] == '\n' || why[n] == '\t' ? ' ' : why[n]);
   line[n] = 0;
   syslog(LOG_MAIL | LOG_ERR, "cannot start, and smtpd ends with it: %s", line);
-}
-
-static enum mts_err read_file(const char *path, struct mts_settings *settings, char why[CONF_WHY_SIZE]) {
-  FILE *file = fopen(path, "re");
-  if (!file) {
-    mts_text_format(why, CONF_WHY_SIZE, "%s: cannot be opened: %s", path, strerror(errno));
-    return MTS_ERR_SETTING;
-  }
-  enum mts_err err = conf_read(file, path, settings, why);
-  fclose(file);
-  return err;
 }
 
 /* NAME=VALUE of -s */
@@ -76,7 +64,7 @@ int setup_read(const struct setup_words *words, int argc, char **argv, struct mt
     mts_settings_free(&made);
     return refuse(words);
   }
-  if (!err && optind < argc) err = read_file(argv[optind], made, why);
+  if (!err && optind < argc) err = conf_read_path(argv[optind], false, made, why);
   optind = 1;
   while (!err && (option = getopt(argc, argv, OPTIONS)) != -1) {
     if (option == 's') err = set_pair(optarg, made, why);
