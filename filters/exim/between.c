@@ -16,12 +16,12 @@
 
 struct head {
   char magic[8];
-  uint8_t open, told, filtered, listed, offered, failed;
+  uint8_t open, told, filtered, judged, listed, offered, failed;
   uint32_t dane_err, chain_count, chain_n[SESSION_CHAIN_MOST];
   char domain[256], host[MTS_NAME_SIZE], address[64], helo[256], reason[SESSION_REASON_SIZE], failed_address[64],
       failed_domain[256];
 };
-static const char magic[8] = "mtasess1";
+static const char magic[8] = "mtasess2";
 
 static bool path_of(const char *store, pid_t exim, char path[PATH_MAX]) {
   const char *slash = strrchr(store, '/');
@@ -42,6 +42,7 @@ static bool take(const struct head *head, struct exim_session *session) {
   session->open = head->open != 0;
   session->told = head->told != 0;
   session->filtered = head->filtered != 0;
+  session->judged = head->judged != 0;
   session->listed = head->listed != 0;
   session->offered = head->offered != 0;
   session->failed = head->failed != 0;
@@ -61,6 +62,7 @@ static void put(const struct exim_session *session, struct head *head) {
   head->open = session->open;
   head->told = session->told;
   head->filtered = session->filtered;
+  head->judged = session->judged;
   head->listed = session->listed;
   head->offered = session->offered;
   head->failed = session->failed;

@@ -24,15 +24,17 @@ static bool is_odd(struct mts_span number) { return number.n && (number.p[number
 void exim_event_read(int argc, const char *const *argv, struct exim_event *event) {
   const char *info = exim_argument(argc, argv, EVENT_INFO);
   struct mts_span dane = value_of(info, "dane");
-  *event = (struct exim_event){.name = exim_argument(argc, argv, EVENT_NAME),
-                               .data = exim_argument(argc, argv, EVENT_DATA),
-                               .domain = exim_argument(argc, argv, EVENT_DOMAIN),
-                               .host = exim_argument(argc, argv, EVENT_HOST),
-                               .address = exim_argument(argc, argv, EVENT_ADDRESS),
-                               .filtered = mts_span_equals(value_of(info, "mode"), "enforce"),
-                               .tls = value_of(info, "cipher").n > 0,
-                               .verified = is_odd(value_of(info, "cv")),
-                               .dane = mts_span_equals(dane, "yes"),
-                               .certificate = value_of(info, "cert")};
+  *event = (struct exim_event){
+      .name = exim_argument(argc, argv, EVENT_NAME),
+      .data = exim_argument(argc, argv, EVENT_DATA),
+      .domain = exim_argument(argc, argv, EVENT_DOMAIN),
+      .host = exim_argument(argc, argv, EVENT_HOST),
+      .address = exim_argument(argc, argv, EVENT_ADDRESS),
+      .filtered = mts_span_equals(value_of(info, "mode"), "enforce"),
+      .judged = mts_span_equals(value_of(info, "mode"), "enforce") || mts_span_equals(value_of(info, "mode"), "testing"),
+      .tls = value_of(info, "cipher").n > 0,
+      .verified = is_odd(value_of(info, "cv")),
+      .dane = mts_span_equals(dane, "yes"),
+      .certificate = value_of(info, "cert")};
   mts_text_clean(event->source, sizeof event->source, value_of(info, "source"));
 }

@@ -10,6 +10,7 @@ struct exim_event {
   const char *name, *data, *domain, *host, *address; /* the caller's; never NULL */
   char source[MTS_ADDRESS_SIZE];                     /* from where mail is sent; empty: not known */
   bool filtered;                                     /* Exim was told to leave out hosts that the policy does not permit */
+  bool judged;                                       /* a policy in mode enforce or testing was told */
   bool tls;                                          /* a cipher is in use */
   bool verified;                                     /* Exim is content with the certificate */
   bool dane;                                         /* by TLSA records */

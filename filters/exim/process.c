@@ -23,9 +23,11 @@ void process_take_log(const struct process *process, struct mts *m) {
   if (settings_choice(process->settings, SETTING_log) == MTS_LOG_TO_SYSLOG) mts_log_redirect(m->log, to_syslog, NULL);
 }
 
-/* What the file does not say: nobody looks at Exim's stderr, and a policy is checked again after mail has its answer. */
+/* What the file does not say: nobody looks at Exim's stderr, a policy is checked again after mail has its answer, and all of Exim's processes
+ * share one store: without its folder none of them looks for another one at home. */
 static enum mts_err set_defaults(struct mts_settings *settings) {
   enum mts_err err = mts_settings_set(settings, "log", "syslog");
+  if (!err) err = mts_settings_set(settings, "store", MTS_STORE_SYSTEM_FOLDER "/mtasts.db");
   return err ? err : mts_settings_set(settings, "background", "yes");
 }
 

@@ -40,9 +40,10 @@ static struct verdict judge(const struct counting *counting, const struct mts_po
   const struct exim_outcome *outcome = counting->outcome;
   struct verdict verdict = {.err = outcome->err};
   memccpy(verdict.reason, session->reason, 0, sizeof verdict.reason - 1);
-  if (!policy || outcome->dane) return verdict;
+  /* Exim knows that there is a policy also when the store can tell nothing of it now. */
+  if ((!policy && !session->judged) || outcome->dane) return verdict;
   /* Where Exim has left out the others it names the end of a CNAME, not the MX. */
-  if (!outcome->err && !session->filtered && !mts_policy_permits(policy, session->host)) {
+  if (policy && !outcome->err && !session->filtered && !mts_policy_permits(policy, session->host)) {
     verdict.err = MTS_ERR_MX_UNMATCHED;
     memccpy(verdict.reason, "the MX is not in the policy", 0, sizeof verdict.reason - 1);
   } else if (outcome->err == MTS_ERR_TLS_HANDSHAKE || (!outcome->err && !outcome->verified)) {
@@ -57,7 +58,7 @@ static void count(struct worker *worker, void *arg) {
   struct mts *m = counting->process->m;
   struct mts_policy *policy = outcome_policy(m, session->domain);
   struct verdict verdict = judge(counting, policy);
-  const enum mts_policy_type applied = policy ? MTS_POLICY_TYPE_STS : MTS_POLICY_TYPE_NONE;
+  const enum mts_policy_type applied = policy || session->judged ? MTS_POLICY_TYPE_STS : MTS_POLICY_TYPE_NONE;
   const struct mts_session row = {.domain = session->domain,
                                   .type = counting->outcome->dane ? MTS_POLICY_TYPE_TLSA : applied,
                                   .policy = policy,
@@ -97,7 +98,7 @@ void report_session(const struct process *process, const struct exim_session *se
 }
 
 void report_no_mx(const struct process *process, const char *domain) {
-  struct exim_session none = {0};
+  struct exim_session none = {.judged = true};
   const struct exim_outcome outcome = {.err = MTS_ERR_MX_UNMATCHED};
   mts_text_clean(none.domain, sizeof none.domain, mts_span_of(domain));
   mts_text_format(none.reason, sizeof none.reason, "no MX is in the policy");

@@ -41,6 +41,7 @@ static void begin(struct exim_session *session, const struct exim_event *event) 
   session->open = true;
   keep(session->domain, sizeof session->domain, event->domain);
   session->filtered = event->filtered;
+  session->judged = event->judged;
   if (mts_name_normalise_host(mts_span_of(event->host), session->host)) keep(session->host, sizeof session->host, event->host);
   keep(session->address, sizeof session->address, event->address);
   /* Exim comes back without TLS to whom TLS has just failed with. */

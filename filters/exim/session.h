@@ -11,7 +11,7 @@
 
 struct exim_session {
   bool open, told; /* told: its outcome is known, and what follows does not count */
-  bool filtered;
+  bool filtered, judged;
   char domain[256], host[MTS_NAME_SIZE], address[64], helo[256];
   bool listed, offered; /* it answered EHLO, and STARTTLS stood in it */
   bool failed;          /* TLS began and failed */

@@ -35,11 +35,19 @@ local function survey(args)
   }
 end
 
+-- Without our macros Exim would take their names for domains, and find that no mail is meant. What is no configuration stops it at once.
+local function guard(page, missing)
+  page:line '.ifndef MTASTS_EVENT'
+  page:line('MTA-STS: ' .. missing)
+  page:line '.endif'
+end
+
 local function split_files(facts, parts)
   local list = {}
   local function add(part, about)
     local page = Page.new()
     page:note(about .. (' Printed by: mtasts setup exim --split (mtasts %s)'):format(core.version))
+    if part ~= 'main' then guard(page, SPLIT.main .. ' is missing') end
     list[#list + 1] = { path = ('%s/conf.d/%s'):format(facts.folder, SPLIT[part]), content = page:text() .. parts[part] }
   end
   add('main', 'MTA-STS: what its other files use. Values of your own: in main/000_localmacros.')
@@ -78,7 +86,9 @@ local function find_warnings(facts, args, files)
     end
     for _, file in ipairs(files) do
       local there = machine.content_of(file.path)
-      if there and there ~= file.content then warn('%s is there, and differs: it is left as it is', file.path) end
+      if there and there ~= file.content then
+        warn('%s is there, and differs: it is left as it is; for what is printed here remove it first', file.path)
+      end
     end
   end
   if exim then
@@ -88,11 +98,19 @@ local function find_warnings(facts, args, files)
   return list
 end
 
--- A file that a shell writes, unless it is there.
+-- A file that a shell writes, unless it is there; whole, or not at all.
 local function write(list, path, content)
-  list[#list + 1] = ("[ -e %s ] || cat >%s <<'END_OF_FILE'"):format(path, path)
+  list[#list + 1] = ("[ -s %s ] || cat >%s.new <<'END_OF_FILE'"):format(path, path)
   for line in content:gsub('\n$', ''):gmatch '[^\n]*' do list[#list + 1] = line end
   list[#list + 1] = 'END_OF_FILE'
+  list[#list + 1] = ('[ ! -s %s.new ] || mv %s.new %s'):format(path, path, path)
+end
+
+local function enforces(exim)
+  for _, part in ipairs(exim.parts) do
+    if part.kind == 'router' and part.name == 'mtasts_enforce' then return true end
+  end
+  return false
 end
 
 local function refresh_unit(facts, command)
@@ -172,6 +190,10 @@ local function begin(page, facts, warnings)
   page:note(('For an Exim that honours MTA-STS (RFC 8461) when it sends mail. Printed by: mtasts setup exim%s (mtasts %s)'):format(
     facts.split and ' --split' or '', core.version))
   page:note(exim and ('Found Exim %s: %s'):format(exim.version, exim.path) or 'No Exim was found here: the paths are those of Debian.')
+  if exim and not exim.error then
+    page:note(enforces(exim) and 'As it is now, policies are enforced: it has the router mtasts_enforce.'
+      or 'As it is now, no policy is enforced: it has no router mtasts_enforce.')
+  end
   if #warnings > 0 then page:line '#' end
   for _, warning in ipairs(warnings) do page:note('WARNING: ' .. warning) end
   if facts.built and not facts.light then
@@ -215,6 +237,7 @@ local function plain_parts(page, parts)
   page:note '---- Main part: near the top, before the first "begin".'
   page:lines(parts.main)
   page:note '---- Behind "begin routers": before your router that sends to other hosts (driver = dnslookup), which stays as it is.'
+  guard(page, 'the macros are missing in the main part')
   page:lines(parts.routers)
   page:note('---- Behind "begin transports". Take over what your remote_smtp has for itself: dkim_..., helo_data, port. '
     .. 'About interface see exim-mtasts(8).')

@@ -138,6 +138,14 @@ esac
                   for line in code(parts[name]) if not line.startswith((".ifndef", ".endif"))]
         self.assertEqual([line for line in code(example) if line not in ("begin routers", "begin transports")], wanted)
 
+    def test_routers_without_the_macros_are_no_configuration(self):
+        """Exim would take the name of a macro for that of a domain, and go by no policy."""
+        files = {file["path"].rsplit("/", 2)[1]: code(file["content"]) for file in self.prints("--split")["files"] if "/main/" not in file["path"]}
+        self.assertEqual(set(files), {"router", "transport"})
+        for lines in files.values():
+            self.assertEqual(lines[:3], [".ifndef MTASTS_EVENT", "MTA-STS: main/005_mtasts is missing", ".endif"])
+        self.assertIn("\nMTA-STS: the macros are missing", self.run_program("setup", "exim", "--exim", f"{self.folder}/exim").out)
+
     def test_without_dlfunc_programs_are_run(self):
         self.exim(support=LIGHT)
         found = self.prints("--light")
@@ -201,7 +209,8 @@ esac
             out.write("mine\n")
         self.written()
         found = self.prints("--split", "--folder", self.debian)
-        self.assertEqual(found["warnings"], [f"{theirs} is there, and differs: it is left as it is"])
+        self.assertEqual(found["warnings"], [f"{theirs} is there, and differs: it is left as it is; for what is printed here "
+                                            "remove it first"])
         for file in found["files"]:
             with open(file["path"], encoding="utf-8") as source:
                 self.assertEqual(source.read(), "mine\n" if file["path"] == theirs else file["content"])

@@ -13,6 +13,7 @@ class Trouble(Case):
         "late.test": host("late.test") | {"https": "unreachable"},
         "asked.test": host("asked.test"),
         "good.test": host("good.test"),
+        "named.test": host("named.test", smtp_cert="wrong-name"),
         "outside.test": {"id": "1", "mx": ["mx.outside.test"], "hosts": ["10 mx.attacker.test"]},
     }
     FAULTS = {"TXT _mta-sts.dark.test": "servfail", "TXT _mta-sts.murky.test": "silent"}
@@ -50,6 +51,10 @@ class Trouble(Case):
             self.delivered(f"joe{number}@good.test", "mx.good.test", "CV=yes")
             self.deferred(f"joe{number}@outside.test", NO_MX.format("outside.test"))
             self.same(path in self.syslog.text(), True, f"the log names the store that is {what}")
+            self.deferred(f"joe{number}@named.test")
+            sessions = [line for line in self.syslog.text().splitlines() if "named.test: session" in line]
+            self.same([line for line in sessions if "the certificate is not for the mail host" not in line], [], "sessions told as others")
+            self.same(len(sessions) > 0, True, "they are told")
 
     def settings_with_an_error_defer_and_the_log_names_it(self):
         self.settings.set(on_dns_failure="perhaps")
