@@ -68,7 +68,7 @@ class Titles(unittest.TextTestResult):
         super().addFailure(test, err)
 
     def addSkip(self, test, reason):
-        print("skipped", test.id(), "-", reason)
+        print("SKIP", f"{test.id()}: {reason}")
         super().addSkip(test, reason)
 
 
