@@ -7,7 +7,7 @@ local osmtpd = require 'mtasts.osmtpd'
 
 -- Mail of these senders leaves only for domains that enforce MTA-STS: where it
 -- goes over verified TLS or not at all.
-local confidential = {
+local confidential = { -- in lower case
   ['payroll@relay.test'] = true,
   ['board@relay.test'] = true,
 }
@@ -15,7 +15,7 @@ local confidential = {
 local only_policy = { depth = 'policy', trace = false } -- quick: neither hosts nor steps are wanted
 
 osmtpd.on('rcpt-to', function(session, recipient)
-  if not confidential[session.sender] then return end
+  if not confidential[(session.sender or ''):lower()] then return end
   local answer, err = mtasts.lookup(recipient, only_policy)
   local unsure = answer and answer.refresh_error -- bad weather: DNS or the policy host
   if not answer or answer.mode ~= 'enforce' and unsure and unsure.temporary then

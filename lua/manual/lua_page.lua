@@ -148,11 +148,13 @@ end
 local function examples(page, example)
   page:section 'EXAMPLES'
   page:text 'The source has each of these as a file in'
-  page:raw '.Pa examples/ .'
+  page:raw '.Pa examples/ ,'
+  page:text 'and others beside them, which write decisions to a file or send mail.'
   for _, one in ipairs {
     { 'survey.lua', 'Several domains, looked up at the same time:' },
     { 'exception.lua', 'A rule that makes an exception:' },
-    { 'told.lua', 'Its test, in a world that is told:' },
+    { 'partners.lua', 'One that requires TLS where no policy does:' },
+    { 'told.lua', 'A test of the exception, in a world that is told:' },
     { 'alarm.lua', 'Tell somebody before a policy runs out:' },
     { 'opensmtpd.lua', "Rules for the sessions of OpenSMTPD's clients:" },
     { 'exim.lua', "A function for Exim's expansions:" },

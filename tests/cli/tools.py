@@ -67,6 +67,10 @@ class Titles(unittest.TextTestResult):
         print("FAIL", test.id())
         super().addFailure(test, err)
 
+    def addSkip(self, test, reason):
+        print("SKIP", f"{test.id()}: {reason}")
+        super().addSkip(test, reason)
+
 
 def main():
     result = unittest.main(argv=sys.argv, exit=False, testRunner=unittest.TextTestRunner(stream=sys.stdout, resultclass=Titles)).result

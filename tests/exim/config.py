@@ -14,6 +14,7 @@ from servers import namespace
 
 SETTINGS = "/etc/mtasts/mtasts.conf"
 PREFIX = "/usr/local"  # in our namespace there is nothing else in it
+EXAMPLE = os.path.realpath(f"{os.path.dirname(os.path.realpath(__file__))}/../../examples/exim.lua")
 # Mail for these goes to a smart host, whose own policy counts.
 RELAYED = """
 smart_lookup:
@@ -37,6 +38,12 @@ ruled:
   condition = ${{if eq{{{held}}}{{yes}}}}
   allow_defer
   data = :defer: held by a rule
+judge:
+  driver = redirect
+  domains = *judged.test
+  no_verify
+  allow_fail
+  data = {judge}
 """
 # What is made of certificates that hosts show.
 WATCHED = """
@@ -56,6 +63,9 @@ watched:
 RULED_ACL = """
   deny condition = ${{if !eq{{{refused}}}{{}}}}
        message = {refused}
+  deny message = this domain does not promise TLS, and this mail needs it
+       domains = *judged.test
+       condition = {lacks}
 """
 VERIFIED_ACL = """
   deny domains = *.verified.test
@@ -110,6 +120,8 @@ class Printed:
         words = {"policy": self.call("policy", "[${if eq{$domain}{relayed.test}{smart.test}{stray.test}}]"),
                  "held": self.call("call", "held", "$local_part", "$domain"),
                  "cert": self.call("cert", "$event_data", "${base64:$tls_out_peercert}", "$host"),
+                 "judge": self.call("call", "judge", "$sender_address", "$domain"),
+                 "lacks": self.call("call", "lacks_tls", "$sender_address", "$domain"),
                  "refused": self.call("call", "refused", "$sender_address", "$local_part@$domain")}
         routers = (RELAYED + RULED).format(**words) + self.parts["routers"] + WATCHED + REMOTE
         return {"main": self.parts["main"], "routers": routers, "acl": RULED_ACL.format(**words),
@@ -127,6 +139,7 @@ class Settings:
     def __init__(self, folder, rules):
         self.folder, self.number, self.now = folder, 0, {}
         self.rules = shutil.copy(rules, folder)
+        os.chmod(shutil.copy(EXAMPLE, f"{folder}/example.lua"), 0o644)  # which the rules load
         os.chmod(self.rules, 0o644)
         self.fresh()
 

@@ -42,7 +42,25 @@ class Ruled(Case):
     DOMAINS = {
         "ruled.test": host("ruled.test"),
         "excepted.test": {"id": "1", "mx": ["mx.excepted.test"], "hosts": ["10 mx.moved.test"]},
+        "judged.test": host("judged.test"),
+        "unjudged.test": {"hosts": ["10 mx.unjudged.test"]},
     }
+
+    def the_example_keeps_confidential_mail_from_who_does_not_promise_tls(self):
+        self.server.start()
+        try:
+            replies = self.server.submit("joe@judged.test", "joe@unjudged.test", sender="payroll@a.example")
+            self.same(replies[1], (550, b"this domain does not promise TLS, and this mail needs it"), "RCPT where none is promised")
+            self.same(replies[0][0], 250, "RCPT where it is")
+            self.same(self.server.attempt("joe@judged.test")[0], "=>", "result")
+        finally:
+            self.server.stop()
+
+    def and_so_does_its_router_for_what_passes_no_acl(self):
+        (kind, line), = [results[-1] for results in self.server.send("ann@unjudged.test", sender="payroll@a.example")]
+        self.same(kind, "**", line)
+        self.says(line, "unjudged.test does not promise TLS, and this mail needs it")
+        self.delivered("joe@unjudged.test", "mx.unjudged.test")
 
     def a_router_may_ask_a_function_of_the_rules(self):
         self.deferred("held@ruled.test", "held by a rule")

@@ -2,6 +2,7 @@
 -- Rules for tests with a real Exim, which asks for them by name.
 local mtasts = require 'mtasts'
 local exim = require 'mtasts.exim'
+require 'example' -- examples/exim.lua
 
 mtasts.on('policy', function(answer)
   if answer.domain == 'excepted.test' then return mtasts.treat_as('none', 'their MX moved, their postmaster knows', '2100-01-31') end
