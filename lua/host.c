@@ -70,3 +70,17 @@ void host_take_exit(lua_State *L) {
   lua_setfield(L, -2, "exit");
   lua_pop(L, 1);
 }
+
+void host_leave_folder(lua_State *L) {
+  static const char *const fields[] = {"path", "cpath"}, *const here[] = {";./?.lua", ";./?/init.lua", ";./?.so"};
+  lua_getglobal(L, "package");
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    lua_getfield(L, -1, fields[i]);
+    for (size_t j = 0; j < sizeof here / sizeof *here; j++) {
+      luaL_gsub(L, lua_tostring(L, -1), here[j], "");
+      lua_remove(L, -2);
+    }
+    lua_setfield(L, -2, fields[i]);
+  }
+  lua_pop(L, 1);
+}

@@ -15,5 +15,7 @@ lua_State *host_state(size_t *used);
 void host_open(lua_State *L);
 /* Takes os.exit away, for programs that must not end because of a rule. */
 void host_take_exit(lua_State *L);
+/* No modules out of the working directory, for programs that others start, or that stand where others write. */
+void host_leave_folder(lua_State *L);
 
 #endif

@@ -87,11 +87,14 @@ static bool is_plain_name(const char *text) {
 }
 
 static int repeated(const char *text, int argc, const char *const *argv) {
+  int found = REPEATS_NONE;
   for (int i = 1; i < argc; i++) {
     const char *one = exim_argument(argc, argv, i);
-    if (*one && strstr(text, one) && !is_plain_name(one)) return i;
+    if (!*one || !strstr(text, one) || is_plain_name(one)) continue;
+    if (found != REPEATS_NONE) return REPEATS_SEVERAL;
+    found = i;
   }
-  return -1;
+  return found;
 }
 
 struct calling {
@@ -117,7 +120,7 @@ enum exim_result function_call(int argc, const char *const *argv, struct mts_buf
                                      [WORKER_LATE] = "mtasts_call: the rules did not answer in time",
                                      [WORKER_NOT_STARTED] = "mtasts_call: no process could be started for the rules"};
   const char *why = NULL;
-  *repeats = -1;
+  *repeats = REPEATS_NONE;
   const struct process *process = process_get(&why);
   if (!process) return fail(text, why);
   if (argc < 1 || argc - 1 > RULES_ARGUMENTS_MOST) return fail(text, "mtasts_call: wants a name and at most 6 arguments");

@@ -20,8 +20,9 @@ enum exim_result function_event(int argc, const char *const *argv, struct exim_s
 enum exim_result function_event_alone(int argc, const char *const *argv, pid_t exim);
 /* DEPTH CERTIFICATE HOST -> a word at depth 0, see report.h; nothing above, where chain keeps the certificate. */
 enum exim_result function_cert(int argc, const char *const *argv, struct exim_session *chain, struct mts_buf *text);
-/* NAME [ARGUMENT...] -> what the operator's function says. *repeats: the text has an argument in it, and that argument is more than a plain
- * name; -1: none. */
+enum { REPEATS_NONE = -1, REPEATS_SEVERAL = -2 };
+/* NAME [ARGUMENT...] -> what the operator's function says. *repeats: which argument the text has in it, if that is more than a plain name;
+ * or REPEATS_. */
 enum exim_result function_call(int argc, const char *const *argv, struct mts_buf *text, int *repeats);
 
 #endif

@@ -57,12 +57,14 @@ int mtasts_cert(uschar **yield, int argc, uschar *argv[]) {
 }
 
 int mtasts_call(uschar **yield, int argc, uschar *argv[]) {
-  int repeats = -1;
+  int repeats = REPEATS_NONE;
   fresh_text();
   enum exim_result result = function_call(argc, plain(argv), &the_text, &repeats);
   int code = give(result, yield);
-  if (result == EXIM_OK && repeats >= 0 && string_copy_taint_function)
-    *yield = string_copy_taint_function(*yield, argv[repeats], __func__, __LINE__);
+  if (result != EXIM_OK || repeats == REPEATS_NONE || !string_copy_taint_function) return code;
+  /* One of several may be a constant; which is not told, so the text is tainted: Exim's GET_TAINTED, and TRUE up to 4.95. */
+  const void *like = repeats == REPEATS_SEVERAL ? (const void *)1 : argv[repeats];
+  *yield = string_copy_taint_function(*yield, like, __func__, __LINE__);
   return code;
 }
 

@@ -2,21 +2,46 @@
 #include "process.h"
 
 #include <errno.h>
+#include <paths.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <syslog.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 
 static struct process the;
 static char settings_file[PATH_MAX]; /* empty: the one that was built in */
 
-/* Without openlog, which Exim may have called for itself. */
-static void to_syslog(void *arg, enum mts_log_level level, const char *line) {
+/* Not syslog(3): that waits for a daemon that stands still, and Exim with it; and it would leave a socket to all of Exim's children. */
+static void send_line(const char *line, size_t n) {
+  static const int kinds[] = {SOCK_DGRAM, SOCK_STREAM};
+  const struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = _PATH_LOG};
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    int fd = socket(AF_UNIX, kinds[i] | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return;
+    bool connected = connect(fd, (const struct sockaddr *)&to, sizeof to) == 0;
+    if (connected) send(fd, line, n + (kinds[i] == SOCK_STREAM), MSG_NOSIGNAL); /* records in a stream end in a NUL */
+    bool other_kind = !connected && errno == EPROTOTYPE;
+    close(fd);
+    if (!other_kind) return;
+  }
+}
+
+static void to_syslog(void *arg, enum mts_log_level level, const char *text) {
   (void)arg;
   bool named = strcmp(program_invocation_short_name, "mtasts") == 0; /* the command line */
   static const int priorities[] = {
       [MTS_LOG_ERROR] = LOG_ERR, [MTS_LOG_WARNING] = LOG_WARNING, [MTS_LOG_INFO] = LOG_INFO, [MTS_LOG_DEBUG] = LOG_DEBUG};
-  syslog(LOG_MAIL | priorities[level], "%s%s", named ? "" : "mtasts: ", line);
+  char line[4096], when[32] = "";
+  time_t now = time(NULL);
+  struct tm tm;
+  if (localtime_r(&now, &tm)) strftime(when, sizeof when, "%h %e %T ", &tm);
+  int n = snprintf(line, sizeof line, "<%d>%s%s[%ld]: %s%s", LOG_MAIL | priorities[level], when, program_invocation_short_name,
+                   (long)getpid(), named ? "" : "mtasts: ", text);
+  if (n > 0) send_line(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
 void process_take_log(const struct process *process, struct mts *m) {

@@ -35,6 +35,7 @@ static int load(lua_State *L) {
   struct rules *rules = lua_touserdata(L, 1);
   host_open(L);
   host_take_exit(L);
+  host_leave_folder(L);
   rules->env = env_get(L);
   mts_settings_free(&rules->env->settings);
   if (env_copy_settings(rules->process->settings, &rules->env->settings)) return luaL_error(L, "out of memory");

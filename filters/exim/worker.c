@@ -56,6 +56,10 @@ static bool own_files(struct worker *worker) {
   closelog();       /* its socket is closed below, and the number may become another file's */
   __fpurge(stdout); /* what Exim is still to write */
   setvbuf(stdout, NULL, _IOLBF, 0);
+  if (worker->pipe >= 0) { /* Exim may have closed files of the first numbers */
+    worker->pipe = fcntl(worker->pipe, F_DUPFD, PIPE_FD);
+    if (worker->pipe < 0) return false;
+  }
   int nothing = open("/dev/null", O_RDWR);
   if (nothing < 0) return false;
   if (fcntl(STDERR_FILENO, F_GETFD) < 0 && dup2(nothing, STDERR_FILENO) < 0) return false;
@@ -79,15 +83,46 @@ static bool folder_of(const char *file, char folder[PATH_MAX]) {
   return true;
 }
 
-/* Root is for starting mail's processes, not for reading what the network sends. */
-static bool give_up_root(const char *store) {
+struct identity {
+  bool root; /* the folder is root's alone */
+  uid_t user;
+  gid_t group;
+  const char *name; /* whose other groups count; NULL: none */
+};
+
+/* Whose folder it is; nobody, where there is none. Where others write in root's folder, nobody with its group. */
+static bool identity_for(const char *store, struct identity *identity) {
   char folder[PATH_MAX];
   struct stat st;
-  if (!store || geteuid() != 0 || !folder_of(store, folder) || stat(folder, &st) != 0 || st.st_uid == 0) return true;
-  const struct passwd *user = getpwuid(st.st_uid);
-  gid_t group = user ? user->pw_gid : st.st_gid;
-  bool grouped = user ? initgroups(user->pw_name, group) == 0 : setgroups(1, &group) == 0;
-  return grouped && setresgid(group, group, group) == 0 && setresuid(st.st_uid, st.st_uid, st.st_uid) == 0;
+  bool there = store && folder_of(store, folder) && stat(folder, &st) == 0;
+  bool shared = there && st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH));
+  if (there && st.st_uid == 0 && !shared) {
+    *identity = (struct identity){.root = true};
+    return true;
+  }
+  const struct passwd *user = there && !shared ? getpwuid(st.st_uid) : getpwnam("nobody");
+  if (!user && (!there || shared)) return false;
+  *identity = user ? (struct identity){.user = user->pw_uid, .group = user->pw_gid, .name = shared ? NULL : user->pw_name}
+                   : (struct identity){.user = st.st_uid, .group = st.st_gid};
+  if (shared) identity->group = st.st_gid;
+  return identity->user != 0;
+}
+
+/* Root is for starting mail's processes, not for reading what the network sends. */
+static bool give_up_root(const char *store) {
+  struct identity to;
+  if (geteuid() != 0) return true;
+  if (!identity_for(store, &to)) return false;
+  if (to.root) return true;
+  bool grouped = to.name ? initgroups(to.name, to.group) == 0 : setgroups(1, &to.group) == 0;
+  return grouped && setresgid(to.group, to.group, to.group) == 0 && setresuid(to.user, to.user, to.user) == 0;
+}
+
+bool worker_leaves_root(const char *store) {
+  char folder[PATH_MAX];
+  struct stat st;
+  if (geteuid() != 0 || !store || !folder_of(store, folder) || stat(folder, &st) != 0) return false;
+  return st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH));
 }
 
 static bool write_all(int fd, const void *bytes, size_t n) {

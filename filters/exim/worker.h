@@ -22,7 +22,7 @@ struct worker_terms {
   uint32_t answer_ms; /* how long its answer is waited for; 0: not at all */
   uint32_t
       life_ms; /* how long it may go on after its answer, or without one that is waited for; then it is ended, whatever it does */
-  const char *store; /* run as root, it becomes the owner of this file's folder; NULL: no change */
+  const char *store; /* run as root, it becomes the owner of this file's folder; nobody where there is none, or NULL */
 };
 
 enum worker_end { WORKER_ANSWERED, WORKER_DIED, WORKER_LATE, WORKER_NOT_STARTED };
@@ -31,6 +31,9 @@ struct worker_reply {
   char *text; /* owned, ends in NUL; NULL unless WORKER_ANSWERED */
   size_t n;
 };
+/* Run as root, and in the folder of this file others may write: only such a process may open it. Who writes a database's journal says which
+ * files SQLite removes. */
+bool worker_leaves_root(const char *store);
 enum worker_end worker_run(worker_fn work, void *arg, const struct worker_terms *terms, struct worker_reply *reply);
 
 #endif

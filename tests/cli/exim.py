@@ -2,10 +2,14 @@
 """mtasts exim: what Exim is told, through the module that Exim loads. A store is filled first; no network."""
 import base64
 import os
+import shutil
 import socket
+import sqlite3
+import struct
 import subprocess
 import threading
 import time
+import unittest
 
 import tools
 
@@ -145,6 +149,40 @@ class Policy(Exim):
             result = self.exim(0, "policy", "enforce.test", allow_traceback=True)
             self.assertTrue(result.out.startswith("mode=enforce id=e1"), f"{rules}\n{result.out}{result.error}")
             self.assertIn(why, result.error)
+
+    def test_mail_waits_where_the_process_dies_and_nothing_is_known(self):
+        self.settings(rules="os.execute('kill -SEGV ' .. io.open('/proc/self/stat'):read 'a':match '%d+')")
+        result = self.exim(4, "policy", "new.test")
+        self.assertEqual(result.out, "mode=defer")
+        self.assertIn("whether new.test has a policy is not known: its process died", result.error)
+
+    @unittest.skipUnless(os.geteuid() == 0, "wants root")
+    def test_who_owns_the_store_cannot_make_root_remove_files(self):
+        """A hot journal names another, which SQLite removes in the end."""
+        self.fill(("enforce.test", "enforce", "e1", "mx: mx.enforce.test\n"))
+        victim = self.write("victim", "root's own").encode()
+        place = f"{self.folder}/place"
+        os.mkdir(place)
+        with sqlite3.connect(f"{self.folder}/store.db") as old:
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        old.close()
+        shutil.copy(f"{self.folder}/store.db", f"{place}/store.db")
+        os.chmod(self.folder, 0o755)
+        magic = bytes.fromhex("d9d505f920a163d7")
+        header = magic + struct.pack(">5I", 0, 1, os.path.getsize(f"{place}/store.db") // 4096, 512, 4096)
+        with open(f"{place}/store.db-journal", "wb") as journal:
+            journal.write(header.ljust(512, b"\0") + struct.pack(">I", 0x40000000 // 4096 + 1) + victim
+                          + struct.pack(">II", len(victim), sum(victim)) + magic)
+        for name in (place, f"{place}/store.db", f"{place}/store.db-journal"):
+            os.chown(name, 54321, 54321)
+        self.settings(f"store = {place}/store.db")
+        self.text("policy", "enforce.test")
+        self.assertTrue(os.path.exists(victim))
+
+    def test_rules_load_nothing_out_of_the_working_directory(self):
+        self.settings(rules="print(package.path, package.cpath)")
+        for entry in self.exim(0, "policy", "a.test").error.replace("\t", ";").split(";"):
+            self.assertNotEqual(entry[:1], ".")
 
     def test_many_at_once_for_one_domain(self):
         results = []

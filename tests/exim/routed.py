@@ -94,13 +94,14 @@ class Ruled(Case):
             return  # what a program prints Exim judges itself
         message = f"{self.server.folder}/message"
         with open(message, "w", encoding="ascii") as out:
-            out.write("From: joe@client.test\nSubject: /etc/mtasts/mtasts.conf\nX-Name: ruled.test\n\nhello\n")
+            out.write("From: joe@client.test\nSubject: /etc/mtasts/mtasts.conf\nX-Name: ruled.test\nX-File: no_such\n\nhello\n")
         os.chmod("/etc/mtasts/mtasts.conf", 0o644)
 
-        def read(argument):
-            return self.server.expand_for(message, "${readfile{" + self.printed.call("call", "echo", argument) + "}}")
+        def read(*arguments):
+            return self.server.expand_for(message, "${readfile{" + self.printed.call("call", "echo", *arguments) + "}}")
         self.says(read("/etc/mtasts/mtasts.conf"), "nameservers")  # as it stands in the configuration
         self.says(read("$h_subject:"), "Failed: ")
+        self.says(read("/etc/mtasts/", "$h_x-file:"), "Permission denied")  # one of two is enough
         self.says(read("$h_x-name:"), "No such file")  # a plain name can be no path out of anywhere
 
     def what_the_store_has_is_answered_without_the_network_part(self):

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -221,6 +222,62 @@ static void root_becomes_the_owner_of_the_stores_folder_for_good(void **state) {
   assert_int_equal(rmdir(folder), 0);
 }
 
+static void root_becomes_nobody_where_there_is_no_store(void **state) {
+  (void)state;
+  const struct passwd *nobody = getpwnam("nobody");
+  if (geteuid() != 0 || !nobody) skip();
+  char expected[64];
+  snprintf(expected, sizeof expected, "%u %u %u", nobody->pw_uid, nobody->pw_uid, nobody->pw_gid);
+  static const char *const stores[] = {NULL, "/nowhere/at/all.db", "relative.db"};
+  for (size_t i = 0; i < sizeof stores / sizeof *stores; i++) {
+    const struct worker_terms terms = {.m = m, .answer_ms = 5000, .life_ms = 5000, .store = stores[i]};
+    struct worker_reply reply = {0};
+    assert_int_equal(worker_run(store_user, NULL, &terms, &reply), WORKER_ANSWERED);
+    assert_string_equal(reply.text, expected);
+    free(reply.text);
+  }
+}
+
+static void root_reads_no_store_where_others_write(void **state) {
+  (void)state;
+  if (geteuid() != 0) skip();
+  char folder[] = "/tmp/mtasts-test-XXXXXX", file[64], expected[64];
+  assert_non_null(mkdtemp(folder));
+  snprintf(file, sizeof file, "%s/mtasts.db", folder);
+  assert_false(worker_leaves_root(file));
+  assert_false(worker_leaves_root(NULL));
+  assert_int_equal(chown(folder, 0, 54322), 0);
+  assert_int_equal(chmod(folder, 0770), 0);
+  assert_true(worker_leaves_root(file));
+  snprintf(expected, sizeof expected, "%u %u 54322", getpwnam("nobody")->pw_uid, getpwnam("nobody")->pw_uid);
+  const struct worker_terms terms = {.m = m, .answer_ms = 5000, .life_ms = 5000, .store = file};
+  struct worker_reply reply = {0};
+  assert_int_equal(worker_run(store_user, NULL, &terms, &reply), WORKER_ANSWERED);
+  assert_string_equal(reply.text, expected);
+  free(reply.text);
+  assert_int_equal(chown(folder, 54321, 54322), 0);
+  assert_int_equal(chmod(folder, 0700), 0);
+  assert_true(worker_leaves_root(file));
+  assert_int_equal(rmdir(folder), 0);
+}
+
+/* The pipe then has their numbers. */
+static void it_answers_where_the_caller_has_closed_stdin_and_stdout(void **state) {
+  (void)state;
+  pid_t child = fork();
+  if (child == 0) {
+    close(STDIN_FILENO);
+    close(STDOUT_FILENO);
+    const struct worker_terms terms = {.m = m, .answer_ms = 5000, .life_ms = 5000};
+    struct worker_reply reply = {0};
+    bool good = worker_run(answer, (char[]){"well"}, &terms, &reply) == WORKER_ANSWERED && strcmp(reply.text, "well") == 0;
+    _exit(good ? 0 : 1);
+  }
+  int status = 0;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+}
+
 static void count_down(struct worker *worker, void *arg) {
   (void)worker;
   (void)arg;
@@ -260,6 +317,9 @@ int main(void) {
       cmocka_unit_test(it_has_signals_files_and_a_session_of_its_own),
       cmocka_unit_test(it_works_where_sigchld_is_ignored),
       cmocka_unit_test(root_becomes_the_owner_of_the_stores_folder_for_good),
+      cmocka_unit_test(root_becomes_nobody_where_there_is_no_store),
+      cmocka_unit_test(root_reads_no_store_where_others_write),
+      cmocka_unit_test(it_answers_where_the_caller_has_closed_stdin_and_stdout),
       cmocka_unit_test(nothing_of_the_callers_stays_open),
   };
   return cmocka_run_group_tests(tests, start, end);
