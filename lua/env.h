@@ -51,6 +51,7 @@ struct env {
   void *event_base;        /* lent to the context; NULL: who waits drives */
   void (*wake)(void *arg); /* tasks are in line again: call env_run soon, but not from within */
   void *wake_arg;
+  int kept_kb;  /* after the last collection that the program itself began */
   bool settled; /* its rules are loaded: neither settings nor world change any more, and only tasks may wait */
 
   void (*heed)(lua_State *L, struct env *env); /* bind_terminal.c: called while somebody waits, often. NULL: no person is there */

@@ -45,6 +45,7 @@ enum exim_result function_event(int argc, const char *const *argv, struct exim_s
   } else if (exim_session_event(session, &event, &outcome)) {
     const struct process *process = process_get(&why);
     if (process) report_session(process, session, &outcome, event.source);
+    exim_session_reported(session);
   }
   return EXIM_OK;
 }

@@ -16,6 +16,8 @@ static void drop_chain(struct exim_session *session) {
   session->chain_count = 0;
 }
 
+void exim_session_reported(struct exim_session *session) { drop_chain(session); }
+
 void exim_session_clear(struct exim_session *session) {
   drop_chain(session);
   memset(session, 0, sizeof *session);

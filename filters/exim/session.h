@@ -33,6 +33,8 @@ struct exim_outcome {
 bool exim_session_event(struct exim_session *session, const struct exim_event *event, struct exim_outcome *outcome);
 /* The certificate at this depth, kept until the next session. Too long, too deep or no memory: it is not kept. */
 void exim_session_keep(struct exim_session *session, uint64_t depth, struct mts_span der);
+/* The report is made: certificates are not needed any more. */
+void exim_session_reported(struct exim_session *session);
 void exim_session_clear(struct exim_session *session);
 
 #endif

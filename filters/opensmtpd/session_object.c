@@ -135,4 +135,18 @@ void session_object_push(lua_State *L, struct session *session, struct mts_span 
     make(L, session, id);
 }
 
-void session_object_let_go(lua_State *L, const struct session *session) { luaL_unref(L, LUA_REGISTRYINDEX, session->object_ref); }
+#define GROWTH_KB 1024
+
+/* Lua counts what waits for its finalizer as if it lived, and waits ever longer before it collects again: without this, memory grows with
+ * the number of sessions. */
+static void collect_in_time(lua_State *L) {
+  struct env *env = env_get(L);
+  if (lua_gc(L, LUA_GCCOUNT) < 2 * env->kept_kb + GROWTH_KB) return;
+  for (int twice = 0; twice < 2; twice++) lua_gc(L, LUA_GCCOLLECT); /* the first calls finalizers, the second frees */
+  env->kept_kb = lua_gc(L, LUA_GCCOUNT);
+}
+
+void session_object_let_go(lua_State *L, const struct session *session) {
+  luaL_unref(L, LUA_REGISTRYINDEX, session->object_ref);
+  collect_in_time(L);
+}

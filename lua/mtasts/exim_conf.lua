@@ -38,14 +38,15 @@ end
 
 local function no_mx(facts)
   if facts.light then
-    return ("${run{%s exim event -- sts:no-mx '' '' \\\n    '$domain' '' '' '$address_data'}{}{}}"):format(facts.program)
+    return ("${run{%s exim event -- sts:no-mx '' '' \\\n    '$domain' '' '' ''}{}{}}"):format(facts.program)
   end
-  return '${dlfunc{MTASTS_MODULE}{mtasts_event}{sts:no-mx}{}{}{$domain}\\\n    {}{}{$address_data}}'
+  return '${dlfunc{MTASTS_MODULE}{mtasts_event}{sts:no-mx}{}{}{$domain}\\\n    {}{}{}}'
 end
 
 local function event(facts)
   local info = ('dane=%s cv=$tls_out_certificate_verified cipher=$tls_out_cipher \\\n  '):format(facts.dane and '$tls_out_dane' or 'no')
-    .. 'cert=${if eq{$event_name}{tls:cert}{${base64:$tls_out_peercert}}} \\\n  source=$sending_ip_address ${address_data}'
+    .. 'cert=${if eq{$event_name}{tls:cert}{${base64:$tls_out_peercert}}} \\\n  source=$sending_ip_address \\\n'
+    .. '  mode=${extract{mode}{$address_data}}'
   if facts.light then
     -- Each is a program that starts: only those that tell something.
     return ("${if match{$event_name}{^(tcp:|smtp:ehlo|tls:|dane:)}{\\\n  ${run{%s exim event -- \\\n  '$event_name' '$event_data' "
