@@ -17,7 +17,7 @@ struct rules {
   struct env *env;
 };
 
-bool rules_are_set(const struct process *process) { return settings_text(process->settings, SETTING_rules)[0] != 0; }
+bool rules_are_set(const struct process *process) { return settings_rules_file(process->settings) != NULL; }
 
 /* ---- loading ---- */
 
@@ -42,7 +42,7 @@ static int load(lua_State *L) {
   lua_pushliteral(L, "mtasts.rules");
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "load");
-  lua_pushstring(L, settings_text(rules->process->settings, SETTING_rules));
+  lua_pushstring(L, settings_rules_place(rules->process->settings)); /* not NULL: rules_are_set */
   lua_call(L, 1, 2);
   if (!lua_toboolean(L, -2)) return lua_error(L);
   if (rules->env->fake) return luaL_error(L, "the rules open a told world (mtasts.fake): mail is not for that");

@@ -232,7 +232,7 @@ static int load(lua_State *L) {
   lua_pushliteral(L, "mtasts.rules");
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "load");
-  lua_pushstring(L, settings_text(loading->settings, SETTING_rules));
+  lua_pushstring(L, settings_rules_place(loading->settings));
   lua_call(L, 1, 2);
   if (!lua_toboolean(L, -2)) return lua_error(L);
   if (rules->env->fake && !loading->may_tell)
@@ -271,7 +271,7 @@ enum mts_err rules_new(const struct mts_settings *settings, struct event_base *b
   made->base = base;
   made->log = log;
   enum mts_err err;
-  if (settings_text(settings, SETTING_rules)[0]) {
+  if (settings_rules_file(settings)) {
     err = load_file(made, settings, may_tell, why);
   } else {
     err = mts_new(settings, &made->m);

@@ -119,7 +119,7 @@
 ---@field refresh_s? integer|string
 ---no new fetch of the same policy id within this time of a failed one; grows up to a day
 ---@field retry_s? integer|string
----file with rules in Lua; empty: none
+---file with rules in Lua; empty: /etc/mtasts/rules.lua if it exists; "none": none
 ---@field rules? string
 ---port of mail hosts when probing
 ---@field smtp_port? integer|string

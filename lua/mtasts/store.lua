@@ -5,6 +5,9 @@ local text = require 'mtasts.text'
 
 local store = {}
 
+-- Rules may have a say in what is refreshed, and are told of alarms.
+function store.uses(args) return args.what == 'refresh' and 'rules' or 'settings' end
+
 function store.options(command)
   command:argument('what', 'What to do.'):choices { 'list', 'show', 'flush', 'refresh', 'stats', 'sessions' }
   command:argument('domains', 'Domains, for show, flush, refresh and sessions.'):argname 'DOMAIN':args '*'

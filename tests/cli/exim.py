@@ -56,6 +56,8 @@ class Exim(tools.Case):
                  "dns_deadline_ms = 300", "mail_deadline_ms = 3000", *lines]
         if rules is not None:
             lines.append(f"rules = {self.write('rules.lua', rules)}")
+        else:
+            lines.append("rules = none")  # not those of this machine
         self.file = self.write("mtasts.conf", "\n".join(lines) + "\n")
 
     def exim(self, code, *words, **more):
