@@ -101,9 +101,11 @@ static enum mts_hook_result ask(void *arg, enum mts_hook hook, struct mts_lookup
 
 /* The rule may go on, but nobody waits for what it says. */
 static void cancelled(void *arg, struct mts_lookup *lookup) {
-  struct env *env = arg;
-  struct rule_wait *wait = env->rule_waits;
-  while (wait && wait->lookup != lookup) wait = wait->next;
+  struct rule_wait *wait = NULL;
+  for (struct env *env = arg; env && !wait; env = env->previous) {
+    wait = env->rule_waits;
+    while (wait && wait->lookup != lookup) wait = wait->next;
+  }
   if (!wait) return;
   wait->task->ended = NULL;
   forget(wait);
@@ -140,6 +142,27 @@ static void attach(struct env *env) {
   if (!env->m) return;
   mts_set_hooks(env->m, ask, alarmed, env);
   mts_set_hook_cancelled(env->m, cancelled);
+}
+
+void env_take_context(struct env *env, struct mts *m, struct env *previous) {
+  env_drop_context(env); /* what was needed while the rules were loaded */
+  env->m = m;
+  env->keeps_context = true;
+  env->previous = previous;
+  mts_set_hooks(m, NULL, NULL, env);
+  mts_set_hook_cancelled(m, cancelled);
+  if (env->attach_rules) env->attach_rules(env);
+}
+
+void env_let_lookups_go(struct env *env) {
+  while (env->rule_waits) {
+    struct mts_lookup *lookup = env->rule_waits->lookup;
+    env->rule_waits->task->ended = NULL;
+    forget(env->rule_waits);
+    env->in_core++;
+    mts_lookup_resume(lookup, NULL);
+    env->in_core--;
+  }
 }
 
 /* set_hooks(ask(kind, answer) -> mode, reason, until; alarm(domain, info)) */

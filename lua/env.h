@@ -47,6 +47,10 @@ struct env {
   void (*attach_rules)(struct env *env); /* NULL: there are none */
   struct rule_wait *rule_waits;          /* rules that lookups wait for */
 
+  /* Of a program whose rules are loaded anew while its context stays; see host.h. */
+  bool keeps_context;   /* the context is the program's, which frees it when no state has it any more */
+  struct env *previous; /* that of the rules before, for which lookups may wait still; NULL: it is gone */
+
   /* Of a program that lives on a loop of its own; see host.h. */
   void *event_base;        /* lent to the context; NULL: who waits drives */
   void (*wake)(void *arg); /* tasks are in line again: call env_run soon, but not from within */
@@ -105,8 +109,15 @@ struct task {
 struct env *env_get(lua_State *L);
 /* The context, made when needed. */
 struct mts *env_context(lua_State *L, struct env *env);
-/* Ends what is under way (it fails as cancelled) and frees the context. Raises nothing. */
+/* Ends what is under way (it fails as cancelled) and frees the context, if it is this state's. Raises nothing. */
 void env_drop_context(struct env *env);
+/* The context, made when needed, is the program's from now on. */
+struct mts *env_give_context(lua_State *L, struct env *env);
+/* The program's context, in place of one of its own: from now on its lookups ask the rules of this state, those that wait for a rule of the
+ * previous one go on waiting. Raises nothing. */
+void env_take_context(struct env *env, struct mts *m, struct env *previous);
+/* Lookups that wait for rules of this state go on as if these had no opinion. Raises nothing. */
+void env_let_lookups_go(struct env *env);
 /* What is under way fails as cancelled. Raises nothing. */
 void env_cancel_all(struct env *env);
 /* Raises when called from inside the core (a finalizer may be). */

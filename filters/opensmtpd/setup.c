@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -108,4 +109,15 @@ bool setup_channels(int *in, int *out) {
   if (well && dup2(STDERR_FILENO, STDOUT_FILENO) < 0) well = dup2(STDIN_FILENO, STDOUT_FILENO) >= 0;
   setvbuf(stdout, NULL, _IOLBF, 0); /* what a rule prints stands in the log where it belongs */
   return well;
+}
+
+struct event *setup_hangup(struct event_base *base, event_callback_fn called, void *arg) {
+  struct event *made = evsignal_new(base, SIGHUP, called, arg);
+  struct sigaction action;
+  if (made && event_add(made, NULL) == 0 && sigaction(SIGHUP, NULL, &action) == 0) {
+    action.sa_flags &= ~SA_RESTART;
+    if (sigaction(SIGHUP, &action, NULL) == 0) return made;
+  }
+  if (made) event_free(made);
+  return NULL;
 }
