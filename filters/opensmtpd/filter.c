@@ -45,8 +45,6 @@ struct filter {
   bool left;     /* smtpd is gone */
   bool together; /* further lines are there already */
   int64_t held_since_ms;
-  bool interrupted;  /* by a signal */
-  int64_t turned_ms; /* when the loop was run last */
 };
 
 /* ---- output ---- */
@@ -129,8 +127,6 @@ static void read_on(struct filter *filter, bool wait) {
     take_lines(filter);
   } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
     leave(filter); /* smtpd closed it, or died */
-  } else {
-    filter->interrupted = true;
   }
 }
 
@@ -151,14 +147,14 @@ static void can_write(evutil_socket_t fd, short what, void *arg) {
 static void hangup(evutil_socket_t fd, short what, void *arg) {
   (void)fd;
   (void)what;
-  struct filter *filter = arg;
+  const struct filter *filter = arg;
+  setup_hung_up = 0;
   engine_look(filter->engine, true);
 }
 
 /* ---- the loop ---- */
 
 #define IDLE_EVENTS 2 /* readable and hangup */
-#define TURN_MS 1000
 
 /* Nothing is under way but smtpd's next word. */
 static bool only_smtpd_can_wake(const struct filter *filter) {
@@ -166,17 +162,13 @@ static bool only_smtpd_can_wake(const struct filter *filter) {
          event_base_get_num_events(filter->base, EVENT_BASE_COUNT_ADDED | EVENT_BASE_COUNT_ACTIVE) == IDLE_EVENTS;
 }
 
-/* Who waits in recv is woken sooner than who waits for an event, and most of the time this is all there is to wait for. A signal ends that
- * wait; one that came just before it waits for smtpd's next word, or the loop's next turn. */
+/* Who waits in recv is woken sooner than who waits for an event, and most of the time this is all there is to wait for. */
 static void run(struct filter *filter) {
   while (!filter->left) {
-    bool waits = filter->socket && only_smtpd_can_wake(filter);
-    if (waits) read_on(filter, true);
-    int64_t now_ms = mts_clock_coarse_ms();
-    if (waits && !filter->interrupted && now_ms - filter->turned_ms < TURN_MS) continue;
-    event_base_loop(filter->base, waits ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
-    filter->interrupted = false;
-    filter->turned_ms = now_ms;
+    if (filter->socket && !setup_hung_up && only_smtpd_can_wake(filter))
+      read_on(filter, true); /* or until SIGHUP */
+    else
+      event_base_loop(filter->base, EVLOOP_ONCE);
   }
 }
 

@@ -111,10 +111,20 @@ bool setup_channels(int *in, int *out) {
   return well;
 }
 
+volatile sig_atomic_t setup_hung_up;
+static void (*tell_loop)(int); /* libevent's */
+
+static void note_hangup(int number) {
+  setup_hung_up = 1;
+  tell_loop(number);
+}
+
 struct event *setup_hangup(struct event_base *base, event_callback_fn called, void *arg) {
   struct event *made = evsignal_new(base, SIGHUP, called, arg);
   struct sigaction action;
   if (made && event_add(made, NULL) == 0 && sigaction(SIGHUP, NULL, &action) == 0) {
+    tell_loop = action.sa_handler;
+    action.sa_handler = note_hangup;
     action.sa_flags &= ~SA_RESTART;
     if (sigaction(SIGHUP, &action, NULL) == 0) return made;
   }

@@ -235,7 +235,8 @@ static void refresh(evutil_socket_t fd, short what, void *arg) {
 static void hangup(evutil_socket_t fd, short what, void *arg) {
   (void)fd;
   (void)what;
-  struct table *table = arg;
+  const struct table *table = arg;
+  setup_hung_up = 0;
   rules_look(table->rules, true);
 }
 
