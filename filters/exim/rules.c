@@ -43,7 +43,8 @@ static int load(lua_State *L) {
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "load");
   lua_pushstring(L, settings_rules_place(rules->process->settings)); /* not NULL: rules_are_set */
-  lua_call(L, 1, 2);
+  lua_pushboolean(L, true);
+  lua_call(L, 2, 2);
   if (!lua_toboolean(L, -2)) return lua_error(L);
   if (rules->env->fake) return luaL_error(L, "the rules open a told world (mtasts.fake): mail is not for that");
   process_take_log(rules->process, env_context(L, rules->env));

@@ -395,6 +395,17 @@
 ---more on the failure, one line; its first 159 bytes are kept
 ---@field reason? string
 
+---What exception is given.
+---@class mtasts.exception_told
+---the domains; "*.a.test" stands for names with one label more
+---@field domain string|string[]
+---"none", "testing" or "enforce"
+---@field mode "none"|"testing"|"enforce"
+---for who reads the log; its first 159 bytes are kept
+---@field reason string
+---as a string "YYYY-MM-DD", a day, which counts to its end in UTC; default: open end (Unix seconds)
+---@field until_? string|integer
+
 ---What fake is given.
 ---@class mtasts.fake_told
 ---["NAME TYPE"] = {record, ..., ttl = seconds, dnssec = "secure"|"insecure"|"unknown", delay_ms = number, error = code}, or a code
@@ -592,6 +603,15 @@ function mtasts.on(kind, fn) end
 ---@param until_? string|integer # as a string "YYYY-MM-DD", a day, which counts to its end in UTC; default: open end (Unix seconds)
 ---@return mtasts.opinion opinion
 function mtasts.treat_as(mode, reason, until_) end
+
+---Declares in a file of rules what mtasts.treat_as would say for these domains: a rule "policy" that is asked in its turn. When it is over
+---it no longer counts, and the log says so, once. "mtasts store list --exceptions" lists them.
+---
+---It never waits. Errors: raises: no domain, an unknown mode or field (the nearest known one is named), no reason, an end that is no day
+---and no time. Context: anywhere. Since 0.1.0.
+---@param told table # what is declared
+---@param told mtasts.exception_told
+function mtasts.exception(told, told) end
 
 ---From here on lookups happen in a world that is told, with its own clock and without a store, until world:close(). Keep the world in a
 ---variable: one that nobody holds is closed. What is not told does not exist. Time stands still but for waiting. Mail servers are not

@@ -184,6 +184,20 @@ fn {
   errors = 'raises: an unknown mode, no reason, an end that is no day and no time',
 }
 
+fn {
+  name = 'exception', signature = 'exception{domain = ..., mode = ..., reason = ..., until_ = ...}',
+  text = 'Declares in a file of rules what mtasts.treat_as would say for these domains: a rule "policy" that is asked in its turn. When it is '
+    .. 'over it no longer counts, and the log says so, once. "mtasts store list --exceptions" lists them.',
+  args = {
+    { 'told', 'table', 'what is declared' },
+    { 'told.domain', 'string or list of strings', 'the domains; "*.a.test" stands for names with one label more', optional = false },
+    { 'told.mode', 'string', '"none", "testing" or "enforce"', choices = { 'none', 'testing', 'enforce' }, optional = false },
+    { 'told.reason', 'string', 'for who reads the log; its first 159 bytes are kept', optional = false },
+    { 'told.until_', 'string or integer, Unix seconds', 'as a string "YYYY-MM-DD", a day, which counts to its end in UTC; default: open end' },
+  },
+  results = 'nothing', errors = 'raises: no domain, an unknown mode or field' .. NEAREST .. ', no reason, an end that is no day and no time',
+}
+
 group = 'Worlds that are told'
 
 fn {

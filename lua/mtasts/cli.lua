@@ -135,7 +135,7 @@ local function configure(args, uses)
     io.stderr:write(('mtasts: the rules in %s count; --rules none: without them\n'):format(file))
   end
   if file then
-    local done, trace = require('mtasts.rules').load(file)
+    local done, trace = require('mtasts.rules').load(file, args.exceptions)
     if not done then cli.refuse_rules(trace) end
   end
 end

@@ -97,13 +97,13 @@ end
 -- Loads the rules that the settings name, in place of those that are loaded. Returns true, or nil and why; then nothing has changed.
 function commands.load_rules()
   local file = system.rules_file()
-  local path, hooks = package.path, rules.hooks
+  local path = package.path
   if not loaded_before then
     loaded_before = {}
     for name in pairs(package.loaded) do loaded_before[name] = true end
   end
   local gone = forget_modules()
-  rules.hooks = { policy = {}, verdict = {}, alarm = {} }
+  local before = rules.take_out()
   if not file then return true end
   local stopped, _, ok, why = core.guarded(rules.load, rules.trace, file)
   package.path = path
@@ -112,7 +112,7 @@ function commands.load_rules()
     package.path = (file:match '^(.*)/[^/]*$' or '.') .. '/?.lua;' .. commands.path
     return true
   end
-  rules.hooks = hooks
+  rules.put_back(before)
   forget_modules()
   for name, module in pairs(gone) do package.loaded[name] = module end
   return nil, stopped and 'stopped' or errors.trim(why)
