@@ -45,6 +45,7 @@ struct env {
   struct task *current; /* that runs */
   int in_core;
   void (*attach_rules)(struct env *env); /* NULL: there are none */
+  bool tells_sessions;                   /* there is a hook "session" */
   struct rule_wait *rule_waits;          /* rules that lookups wait for */
 
   /* Of a program whose rules are loaded anew while its context stays; see host.h. */
@@ -97,6 +98,7 @@ struct task {
   bool queued, started, ok;
   bool serves_again;                /* see task_call */
   bool in_rule;                     /* a rule's, or started by one: its lookups ask no rules, or they would never end */
+  bool in_session;                  /* a hook "session", or started by one: is told of no session */
   void (*ended)(struct task *task); /* NULL: nobody is told. Takes the results from the task's stack */
   void *ended_arg;
   bool limited;        /* has a budget */
@@ -118,6 +120,8 @@ struct mts *env_give_context(lua_State *L, struct env *env);
 void env_take_context(struct env *env, struct mts *m, struct env *previous);
 /* Lookups that wait for rules of this state go on as if these had no opinion. Raises nothing. */
 void env_let_lookups_go(struct env *env);
+/* A session was counted, its domain is normalised: puts the hook "session" in line, if there is one. Raises nothing. */
+void env_session_counted(struct env *env, const struct mts_session *session);
 /* What is under way fails as cancelled. Raises nothing. */
 void env_cancel_all(struct env *env);
 /* Raises when called from inside the core (a finalizer may be). */

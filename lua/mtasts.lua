@@ -140,15 +140,24 @@ local function alarm(domain, info)
   end
 end
 
+local function counted(session)
+  for i, fn in ipairs(rules.hooks.session) do
+    local ok, message = xpcall(fn, rules.trace, session)
+    if not ok then rules.complain(session.domain, ("hook 'session' number %d failed"):format(i), message) end
+  end
+end
+
 function mtasts.on(kind, fn)
   if not rules.hooks[kind] then
-    local near = type(kind) == 'string' and core.nearest(kind, { 'policy', 'verdict', 'alarm' })
-    error(("bad argument #1 to 'on' ('policy', 'verdict' or 'alarm' expected%s)"):format(
+    local near = type(kind) == 'string' and core.nearest(kind, { 'policy', 'verdict', 'alarm', 'session' })
+    error(("bad argument #1 to 'on' ('policy', 'verdict', 'alarm' or 'session' expected%s)"):format(
       near and (", did you mean '" .. near .. "'?") or ''), 2)
   end
   if type(fn) ~= 'function' then error(("bad argument #2 to 'on' (function expected, got %s)"):format(type(fn)), 2) end
   table.insert(rules.hooks[kind], fn)
-  if not hooked then
+  if kind == 'session' then
+    core.set_session_hook(counted)
+  elseif not hooked then
     core.set_hooks(ask, alarm)
     hooked = true
   end

@@ -116,6 +116,32 @@ bool rules_look_up(const struct process *process, const char *domain, const stru
   return looking.started;
 }
 
+/* ---- a session that was counted ---- */
+
+struct telling {
+  struct rules *rules;
+  const struct mts_session *session;
+};
+
+static int tell(lua_State *L) {
+  const struct telling *telling = lua_touserdata(L, 1);
+  struct env *env = telling->rules->env;
+  struct mts_session session = *telling->session;
+  struct mts_destination destination;
+  if (mts_destination_parse(mts_span_of(session.domain), &destination) == MTS_OK) session.domain = destination.domain;
+  env_session_counted(env, &session);
+  env_drive(L, env);
+  return 0;
+}
+
+void rules_session_counted(const struct process *process, const struct mts_session *session) {
+  struct rules rules;
+  char why[WHY_SIZE];
+  struct telling telling = {.rules = &rules, .session = session};
+  bool loaded = open_rules(process, &rules, why);
+  if (!loaded || !enter(&rules, tell, &telling, why)) complain(process, session->domain, why);
+}
+
 /* ---- a function of the operator's ---- */
 
 struct calling {

@@ -153,11 +153,17 @@ static void outcome(void *arg, const struct outgoing_outcome *outcome) {
   tally_outcome(engine->tally, outcome);
 }
 
+static void counted(void *arg, const struct mts_session *session) {
+  const struct engine *engine = arg;
+  rules_session_counted(engine->rules, session);
+}
+
 static enum mts_err start_tally(struct engine *engine) {
   const struct engine_config *config = &engine->config;
   if (!config->outgoing && !settings_bool(config->settings, SETTING_count_sessions)) return MTS_OK;
   enum mts_err err =
       tally_new(rules_context(engine->rules), config->log, &engine->recent, config->outgoing, config->arg, &engine->tally);
+  if (!err) tally_on_counted(engine->tally, counted, engine);
   return err ? err : outgoing_new(outcome, engine, &engine->outgoing);
 }
 

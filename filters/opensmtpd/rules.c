@@ -373,6 +373,10 @@ bool rules_look(struct rules *rules, bool at_once) {
 
 /* ---- what others ask ---- */
 
+void rules_session_counted(struct rules *rules, const struct mts_session *session) {
+  if (rules->now) env_session_counted(rules->now->env, session);
+}
+
 struct mts *rules_context(struct rules *rules) {
   return rules->m;
 }

@@ -44,6 +44,8 @@ typedef void (*rule_fn)(void *arg, const struct rule_decision *decision);
  * callback may come before this returns; then *call is NULL. NO_MEMORY: there is no callback. */
 enum mts_err rules_ask(struct rules *rules, const struct filter_line *request, struct session *session, struct mts_span value,
                        rule_fn done, void *arg, struct rule_call **call);
+/* A session with a mail host was counted: the hook "session" is told. */
+void rules_session_counted(struct rules *rules, const struct mts_session *session);
 /* The session is over: its object goes when no rule holds it any more. */
 void rules_session_ending(struct rules *rules, struct session *session);
 void rules_cancel(struct rule_call **call); /* its callback is not called */

@@ -137,7 +137,7 @@ end
 function commands.rules_in_words()
   local file = system.rules_file()
   local counts = {}
-  for _, kind in ipairs { 'policy', 'verdict', 'alarm' } do
+  for _, kind in ipairs { 'policy', 'verdict', 'alarm', 'session' } do
     if #rules.hooks[kind] > 0 then counts[#counts + 1] = ('%d %s'):format(#rules.hooks[kind], kind) end
   end
   if not file then return 'none' end

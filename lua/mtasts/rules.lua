@@ -8,7 +8,7 @@ local rules = {}
 -- Takes all rules away, and returns them for put_back: for whoever loads rules anew.
 function rules.take_out()
   local before = { hooks = rules.hooks, exceptions = rules.exceptions }
-  rules.hooks, rules.exceptions = { policy = {}, verdict = {}, alarm = {} }, {}
+  rules.hooks, rules.exceptions = { policy = {}, verdict = {}, alarm = {}, session = {} }, {}
   return before
 end
 rules.take_out()
