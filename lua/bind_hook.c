@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "env.h"
 
-static const char ask_key, alarm_key; /* registry: functions of mtasts.lua */
+static const char ask_key, alarm_key, session_key; /* registry: functions of mtasts.lua */
 
 static void copy_text(char *to, size_t size, const char *from) { mts_text_clean(to, size, mts_span_of(from)); }
 
@@ -101,9 +101,11 @@ static enum mts_hook_result ask(void *arg, enum mts_hook hook, struct mts_lookup
 
 /* The rule may go on, but nobody waits for what it says. */
 static void cancelled(void *arg, struct mts_lookup *lookup) {
-  struct env *env = arg;
-  struct rule_wait *wait = env->rule_waits;
-  while (wait && wait->lookup != lookup) wait = wait->next;
+  struct rule_wait *wait = NULL;
+  for (struct env *env = arg; env && !wait; env = env->previous) {
+    wait = env->rule_waits;
+    while (wait && wait->lookup != lookup) wait = wait->next;
+  }
   if (!wait) return;
   wait->task->ended = NULL;
   forget(wait);
@@ -136,10 +138,71 @@ static void alarmed(void *arg, const char *domain, int64_t expires_at, int64_t f
   call_protected(arg, make_alarm, &alarm, domain);
 }
 
+/* ---- sessions that were counted ---- */
+
+static int make_counted(lua_State *L) {
+  const struct mts_session *session = lua_touserdata(L, 1);
+  struct env *env = env_get(L);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &session_key) != LUA_TFUNCTION) return 0;
+  lua_createtable(L, 0, 11);
+  set_text(L, "domain", session->domain);
+  set_text(L, "policy_type", mts_policy_type_name(session->type));
+  if (session->policy) set_text(L, "mode", mts_mode_name(session->policy->mode));
+  set_text(L, "mx", session->mx);
+  set_text(L, "address", session->address);
+  set_text(L, "source", session->source);
+  set_text(L, "helo", session->helo);
+  set_flag(L, "ok", session->err == MTS_OK);
+  set_text(L, "result", session->err ? mts_err_result_type(session->err) : NULL);
+  set_text(L, "reason", session->reason);
+  set_time(L, "time", mts_now(env->m));
+  read_only(L, "mtasts.counted");
+  struct task *task = task_new(L, env, 1);
+  task->in_session = true;
+  budget_begin(task);
+  return 0;
+}
+
+void env_session_counted(struct env *env, const struct mts_session *session) {
+  struct mts_session lent = *session;
+  if (env->tells_sessions && env->m && !(env->current && env->current->in_session))
+    call_protected(env, make_counted, &lent, session->domain);
+}
+
+/* set_session_hook(counted(session)) */
+static int l_set_session_hook(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &session_key);
+  env_get(L)->tells_sessions = true;
+  return 0;
+}
+
 static void attach(struct env *env) {
   if (!env->m) return;
   mts_set_hooks(env->m, ask, alarmed, env);
   mts_set_hook_cancelled(env->m, cancelled);
+}
+
+void env_take_context(struct env *env, struct mts *m, struct env *previous) {
+  env_drop_context(env); /* what was needed while the rules were loaded */
+  env->m = m;
+  env->keeps_context = true;
+  env->previous = previous;
+  mts_set_hooks(m, NULL, NULL, env);
+  mts_set_hook_cancelled(m, cancelled);
+  if (env->attach_rules) env->attach_rules(env);
+}
+
+void env_let_lookups_go(struct env *env) {
+  while (env->rule_waits) {
+    struct mts_lookup *lookup = env->rule_waits->lookup;
+    env->rule_waits->task->ended = NULL;
+    forget(env->rule_waits);
+    env->in_core++;
+    mts_lookup_resume(lookup, NULL);
+    env->in_core--;
+  }
 }
 
 /* set_hooks(ask(kind, answer) -> mode, reason, until; alarm(domain, info)) */
@@ -155,4 +218,4 @@ static int l_set_hooks(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg hook_functions[] = {{"set_hooks", l_set_hooks}, {NULL, NULL}};
+const luaL_Reg hook_functions[] = {{"set_hooks", l_set_hooks}, {"set_session_hook", l_set_session_hook}, {NULL, NULL}};

@@ -30,13 +30,24 @@ static enum mts_err check_result(lua_State *L, const char *code) {
 }
 
 /* With the policy that is known of the domain; raises nothing. */
-static enum mts_err record(struct mts *m, struct mts_session *session, const char *domain) {
+static enum mts_err record(struct env *env, struct mts_session *session, const char *domain) {
+  struct mts *m = env->m;
   struct mts_entry entry = {0};
   enum mts_from from = MTS_FROM_NOTHING;
   if (session->type == MTS_POLICY_TYPE_STS && cache_get(m, domain, false, &entry, &from) == MTS_OK) session->policy = entry.policy;
   enum mts_err err = mts_session_record(m, session);
+  session->domain = domain;
+  if (!err) env_session_counted(env, session);
+  session->policy = NULL;
   mts_entry_clear(&entry);
   return err;
+}
+
+static int recorded(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  lua_pushboolean(L, true);
+  return 1;
 }
 
 /* record_session{domain, type, mx, address, source, helo, result, reason} -> true | nil, err */
@@ -63,11 +74,12 @@ static int l_record_session(lua_State *L) {
   if (session.err && !mts_err_result_type(session.err))
     return fail(L, MTS_ERR_ARGUMENT, destination.domain, "this error has no result type (RFC 8460 4.3)");
   env_outside(L, env);
-  struct mts *m = env_context(L, env);
-  err = record(m, &session, destination.domain);
+  env_context(L, env);
+  err = record(env, &session, destination.domain);
   if (err) return fail(L, err, destination.domain, NULL);
-  lua_pushboolean(L, true);
-  return 1;
+  /* There is nothing to wait for, but a short script may never wait again: its hook runs now. */
+  struct waitable nothing = {.done = true};
+  return wait_for(L, env, &nothing, recorded);
 }
 
 /* ---- reading ---- */

@@ -24,5 +24,9 @@ __attribute__((visibility("default"))) int luaopen_mtasts_core(lua_State *L) {
   lua_setfield(L, -2, "version");
   lua_pushinteger(L, mts_api());
   lua_setfield(L, -2, "api");
+  lua_pushstring(L, MTASTS_CONF_FILE);
+  lua_setfield(L, -2, "conf_file");
+  lua_pushstring(L, MTASTS_RULES_FILE);
+  lua_setfield(L, -2, "rules_file");
   return 1;
 }

@@ -23,7 +23,10 @@ void env_cancel_all(struct env *env) {
 void env_drop_context(struct env *env) {
   env_cancel_all(env);
   env->in_core++;
-  mts_free(&env->m);
+  if (env->keeps_context)
+    env->m = NULL;
+  else
+    mts_free(&env->m);
   env->in_core--;
 }
 
@@ -79,6 +82,12 @@ struct mts *env_context(lua_State *L, struct env *env) {
   if (env->fake) mts_lend_net(env->m, mts_fake_net(env->fake));
   if (env->attach_rules) env->attach_rules(env);
   return env->m;
+}
+
+struct mts *env_give_context(lua_State *L, struct env *env) {
+  struct mts *m = env_context(L, env);
+  env->keeps_context = true;
+  return m;
 }
 
 void env_log(struct env *env, int level, const char *domain, const char *text) {

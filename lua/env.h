@@ -45,7 +45,12 @@ struct env {
   struct task *current; /* that runs */
   int in_core;
   void (*attach_rules)(struct env *env); /* NULL: there are none */
+  bool tells_sessions;                   /* there is a hook "session" */
   struct rule_wait *rule_waits;          /* rules that lookups wait for */
+
+  /* Of a program whose rules are loaded anew while its context stays; see host.h. */
+  bool keeps_context;   /* the context is the program's, which frees it when no state has it any more */
+  struct env *previous; /* that of the rules before, for which lookups may wait still; NULL: it is gone */
 
   /* Of a program that lives on a loop of its own; see host.h. */
   void *event_base;        /* lent to the context; NULL: who waits drives */
@@ -94,6 +99,7 @@ struct task {
   bool queued, started, ok;
   bool serves_again;                /* see task_call */
   bool in_rule;                     /* a rule's, or started by one: its lookups ask no rules, or they would never end */
+  bool in_session;                  /* a hook "session", or started by one: is told of no session */
   void (*ended)(struct task *task); /* NULL: nobody is told. Takes the results from the task's stack */
   void *ended_arg;
   bool limited;        /* has a budget */
@@ -106,8 +112,17 @@ struct task {
 struct env *env_get(lua_State *L);
 /* The context, made when needed. */
 struct mts *env_context(lua_State *L, struct env *env);
-/* Ends what is under way (it fails as cancelled) and frees the context. Raises nothing. */
+/* Ends what is under way (it fails as cancelled) and frees the context, if it is this state's. Raises nothing. */
 void env_drop_context(struct env *env);
+/* The context, made when needed, is the program's from now on. */
+struct mts *env_give_context(lua_State *L, struct env *env);
+/* The program's context, in place of one of its own: from now on its lookups ask the rules of this state, those that wait for a rule of the
+ * previous one go on waiting. Raises nothing. */
+void env_take_context(struct env *env, struct mts *m, struct env *previous);
+/* Lookups that wait for rules of this state go on as if these had no opinion. Raises nothing. */
+void env_let_lookups_go(struct env *env);
+/* A session was counted, its domain is normalised: puts the hook "session" in line, if there is one. Raises nothing. */
+void env_session_counted(struct env *env, const struct mts_session *session);
 /* What is under way fails as cancelled. Raises nothing. */
 void env_cancel_all(struct env *env);
 /* Raises when called from inside the core (a finalizer may be). */

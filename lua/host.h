@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC
  * A Lua state as programs of ours keep one. A program with a loop of its own lends it: env->event_base, env->wake. It calls env_run
- * whenever wake was called, and env->settled is set once its rules are loaded; before that, who waits drives the loop. */
+ * whenever wake was called, and env->settled is set once its rules are loaded; before that, who waits drives the loop. One that loads rules
+ * anew keeps its context (env_give_context) and has a new state take it over (env_take_context). */
 #ifndef MTASTS_LUA_HOST_H
 #define MTASTS_LUA_HOST_H
 

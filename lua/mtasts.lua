@@ -3,6 +3,7 @@
 
 local core = require 'mtasts.core'
 local dates = require 'mtasts.dates'
+local exceptions = require 'mtasts.exceptions'
 local rules = require 'mtasts.rules'
 
 local mtasts = {
@@ -84,26 +85,29 @@ end
 
 local modes = { none = true, testing = true, enforce = true }
 
-function mtasts.treat_as(mode, reason, until_)
+-- The opinion, and its end; 0: open. What is wrong is raised with the name of the function at this level.
+local function opine(name, level, mode, reason, until_)
   if not modes[mode] then
     local near = type(mode) == 'string' and core.nearest(mode, { 'none', 'testing', 'enforce' })
-    error(("bad argument #1 to 'treat_as' ('none', 'testing' or 'enforce' expected%s)"):format(
-      near and (", did you mean '" .. near .. "'?") or ''), 2)
+    error(("bad argument #1 to '%s' ('none', 'testing' or 'enforce' expected%s)"):format(
+      name, near and (", did you mean '" .. near .. "'?") or ''), level)
   end
   if type(reason) ~= 'string' or not reason:find '%S' then
-    error("bad argument #2 to 'treat_as' (a reason expected: who reads the log will want it)", 2)
+    error(("bad argument #%d to '%s' (a reason expected: who reads the log will want it)"):format(level == 0 and 1 or 2, name), level)
   end
   local ends = 0
   if until_ ~= nil then
     ends = read_until(until_)
     if not ends or ends <= 0 then
-      error("bad argument #3 to 'treat_as' ('YYYY-MM-DD' or Unix seconds expected)", 2)
+      error(("bad argument #%d to '%s' ('YYYY-MM-DD' or Unix seconds expected)"):format(level == 0 and 1 or 3, name), level)
     end
   end
   local opinion = setmetatable({}, Opinion)
   opinions[opinion] = { mode = mode, reason = reason, ends = ends }
-  return opinion
+  return opinion, ends
 end
+
+function mtasts.treat_as(mode, reason, until_) return (opine('treat_as', 3, mode, reason, until_)) end
 
 local hooked = false
 
@@ -136,18 +140,32 @@ local function alarm(domain, info)
   end
 end
 
+local function counted(session)
+  for i, fn in ipairs(rules.hooks.session) do
+    local ok, message = xpcall(fn, rules.trace, session)
+    if not ok then rules.complain(session.domain, ("hook 'session' number %d failed"):format(i), message) end
+  end
+end
+
 function mtasts.on(kind, fn)
   if not rules.hooks[kind] then
-    local near = type(kind) == 'string' and core.nearest(kind, { 'policy', 'verdict', 'alarm' })
-    error(("bad argument #1 to 'on' ('policy', 'verdict' or 'alarm' expected%s)"):format(
+    local near = type(kind) == 'string' and core.nearest(kind, { 'policy', 'verdict', 'alarm', 'session' })
+    error(("bad argument #1 to 'on' ('policy', 'verdict', 'alarm' or 'session' expected%s)"):format(
       near and (", did you mean '" .. near .. "'?") or ''), 2)
   end
   if type(fn) ~= 'function' then error(("bad argument #2 to 'on' (function expected, got %s)"):format(type(fn)), 2) end
   table.insert(rules.hooks[kind], fn)
-  if not hooked then
+  if kind == 'session' then
+    core.set_session_hook(counted)
+  elseif not hooked then
     core.set_hooks(ask, alarm)
     hooked = true
   end
+end
+
+function mtasts.exception(told)
+  local ok, why = pcall(exceptions.declare, told, function(...) return opine('exception', 0, ...) end, mtasts.on)
+  if not ok then error(why, 2) end
 end
 
 -- ---- the told world ----

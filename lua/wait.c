@@ -34,6 +34,7 @@ struct task *task_new(lua_State *L, struct env *env, int n) {
   *task = (struct task){.env = env};
   if (env->current) {
     task->in_rule = env->current->in_rule;
+    task->in_session = env->current->in_session;
     task->limited = env->current->limited;
   }
   luaL_setmetatable(L, TASK_NAME);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/name.h"
@@ -213,6 +214,18 @@ enum mts_err mts_settings_set(struct mts_settings *settings, const char *name, c
 
 const char *settings_text(const struct mts_settings *settings, enum setting which) {
   return settings && settings->values[which] ? settings->values[which] : table[which].fallback;
+}
+
+const char *settings_rules_place(const struct mts_settings *settings) {
+  const char *named = settings_text(settings, SETTING_rules);
+  if (strcmp(named, "none") == 0) return NULL;
+  return named[0] ? named : MTASTS_RULES_FILE;
+}
+
+const char *settings_rules_file(const struct mts_settings *settings) {
+  const char *file = settings_rules_place(settings);
+  bool named = settings_text(settings, SETTING_rules)[0] != 0;
+  return !file || named || access(file, F_OK) == 0 ? file : NULL;
 }
 
 const char *mts_settings_get(const struct mts_settings *settings, const char *name) {

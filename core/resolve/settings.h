@@ -16,6 +16,10 @@ enum mts_err settings_copy(const struct mts_settings *from, struct mts_settings 
 const char *settings_text(const struct mts_settings *settings, enum setting which);
 uint32_t settings_number(const struct mts_settings *settings, enum setting which);
 bool settings_bool(const struct mts_settings *settings, enum setting which);
+/* The file of rules that counts: the one that is named, else the system's if it is there; NULL: none. */
+const char *settings_rules_file(const struct mts_settings *settings);
+/* The same, whether the system's file is there or not; NULL: the settings want none. */
+const char *settings_rules_place(const struct mts_settings *settings);
 unsigned settings_choice(const struct mts_settings *settings, enum setting which); /* index into the words of its table */
 
 enum { DNSSEC_CHOICE_AUTO, DNSSEC_CHOICE_AD, DNSSEC_CHOICE_VALIDATE, DNSSEC_CHOICE_OFF };

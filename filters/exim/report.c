@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "outcome.h"
+#include "rules.h"
 #include "worker.h"
 
 #define COUNT_MS 5000 /* mail waits no longer than this for a store that is slow */
@@ -69,9 +70,10 @@ static void count(struct worker *worker, void *arg) {
                                   .err = verdict.err,
                                   .reason = verdict.reason};
   outcome_log(m->log, &row, session->address);
-  mts_session_record(m, &row); /* says itself what is wrong with the store */
-  mts_policy_free(&policy);
+  enum mts_err err = mts_session_record(m, &row); /* says itself what is wrong with the store */
   worker_answer(worker, 0, "", 0);
+  if (!err && rules_are_set(counting->process)) rules_session_counted(counting->process, &row); /* nobody waits for it */
+  mts_policy_free(&policy);
 }
 
 static bool wanted(const struct process *process) { return settings_bool(process->settings, SETTING_count_sessions); }

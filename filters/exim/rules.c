@@ -17,7 +17,7 @@ struct rules {
   struct env *env;
 };
 
-bool rules_are_set(const struct process *process) { return settings_text(process->settings, SETTING_rules)[0] != 0; }
+bool rules_are_set(const struct process *process) { return settings_rules_file(process->settings) != NULL; }
 
 /* ---- loading ---- */
 
@@ -43,8 +43,9 @@ static int load(lua_State *L) {
   lua_pushliteral(L, "mtasts.rules");
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "load");
-  lua_pushstring(L, settings_text(rules->process->settings, SETTING_rules));
-  lua_call(L, 1, 2);
+  lua_pushstring(L, settings_rules_place(rules->process->settings)); /* not NULL: rules_are_set */
+  lua_pushboolean(L, true);
+  lua_call(L, 2, 2);
   if (!lua_toboolean(L, -2)) return lua_error(L);
   if (rules->env->fake) return luaL_error(L, "the rules open a told world (mtasts.fake): mail is not for that");
   process_take_log(rules->process, env_context(L, rules->env));
@@ -114,6 +115,32 @@ bool rules_look_up(const struct process *process, const char *domain, const stru
   bool loaded = open_rules(process, &rules, why);
   if (!loaded || !enter(&rules, look_up, &looking, why)) complain(process, domain, why);
   return looking.started;
+}
+
+/* ---- a session that was counted ---- */
+
+struct telling {
+  struct rules *rules;
+  const struct mts_session *session;
+};
+
+static int tell(lua_State *L) {
+  const struct telling *telling = lua_touserdata(L, 1);
+  struct env *env = telling->rules->env;
+  struct mts_session session = *telling->session;
+  struct mts_destination destination;
+  if (mts_destination_parse(mts_span_of(session.domain), &destination) == MTS_OK) session.domain = destination.domain;
+  env_session_counted(env, &session);
+  env_drive(L, env);
+  return 0;
+}
+
+void rules_session_counted(const struct process *process, const struct mts_session *session) {
+  struct rules rules;
+  char why[WHY_SIZE];
+  struct telling telling = {.rules = &rules, .session = session};
+  bool loaded = open_rules(process, &rules, why);
+  if (!loaded || !enter(&rules, tell, &telling, why)) complain(process, session->domain, why);
 }
 
 /* ---- a function of the operator's ---- */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "outgoing.h"
 #include "recent.h"
@@ -24,6 +25,7 @@ struct engine {
   bool records;
   bool hears_outgoing; /* smtpd has the filter on what sends mail, too */
   bool introduced;
+  bool hears_phase[FILTER_PHASE_COMMIT + 1], hears_sessions; /* what we registered */
 };
 
 static void say(struct engine *engine, enum mts_err err) {
@@ -44,7 +46,7 @@ static void answer(void *arg, const struct filter_line *request, enum filter_dec
 /* ---- what we want to hear of ---- */
 
 /* A phase without a hook is not registered (but for a recording), and sessions are not reported when no hook could look at them. */
-static enum mts_err register_incoming(const struct engine *engine, struct mts_buf *out) {
+static enum mts_err register_incoming(struct engine *engine, struct mts_buf *out) {
   enum mts_err err = MTS_OK;
   bool any = false;
   for (int i = FILTER_PHASE_UNKNOWN + 1; !err && i <= FILTER_PHASE_COMMIT; i++) {
@@ -52,8 +54,10 @@ static enum mts_err register_incoming(const struct engine *engine, struct mts_bu
     /* What is recorded is for rules to come. Of auth nobody may hear. */
     bool wanted = rules_want(engine->rules, phase) || (engine->records && phase != FILTER_PHASE_AUTH);
     any = any || wanted;
-    if (wanted || phase == FILTER_PHASE_RCPT_TO) err = filter_register_phase(phase, out);
+    engine->hears_phase[i] = wanted || phase == FILTER_PHASE_RCPT_TO;
+    if (engine->hears_phase[i]) err = filter_register_phase(phase, out);
   }
+  engine->hears_sessions = any;
   for (size_t i = 0; any && !err && session_events[i]; i++) err = filter_register(false, session_events[i], out);
   return err;
 }
@@ -73,6 +77,31 @@ static void introduce(struct engine *engine) {
   if (!err) err = register_outgoing(engine, &engine->out);
   if (!err) err = mts_buf_add(&engine->out, filter_ready, strlen(filter_ready));
   say(engine, err);
+}
+
+/* What smtpd was told at its start cannot be told later. */
+static void tell_unheard(const struct engine *engine) {
+  char phases[200] = "";
+  size_t n = 0;
+  bool wanted = false;
+  for (int i = FILTER_PHASE_UNKNOWN + 1; i <= FILTER_PHASE_COMMIT; i++) {
+    const char *name = filter_phase_name((enum filter_phase)i);
+    if (!rules_want(engine->rules, (enum filter_phase)i)) continue;
+    wanted = true;
+    if (engine->hears_phase[i]) continue;
+    mts_text_format(phases + n, sizeof phases - n, "%s%s", n ? ", " : "", name);
+    n = strlen(phases);
+  }
+  if (n)
+    mts_log_write(engine->config.log, MTS_LOG_WARNING, NULL,
+                  "the rules have hooks for %s, of which smtpd tells nothing: that needs a restart of smtpd", phases);
+  else if (wanted && !engine->hears_sessions)
+    mts_log_write(engine->config.log, MTS_LOG_WARNING, NULL,
+                  "the rules have hooks, but smtpd does not report who its clients are: that needs a restart of smtpd");
+}
+
+void engine_look(struct engine *engine, bool at_once) {
+  if (rules_look(engine->rules, at_once) && engine->introduced) tell_unheard(engine);
 }
 
 /* ---- lines ---- */
@@ -124,11 +153,17 @@ static void outcome(void *arg, const struct outgoing_outcome *outcome) {
   tally_outcome(engine->tally, outcome);
 }
 
+static void counted(void *arg, const struct mts_session *session) {
+  const struct engine *engine = arg;
+  rules_session_counted(engine->rules, session);
+}
+
 static enum mts_err start_tally(struct engine *engine) {
   const struct engine_config *config = &engine->config;
   if (!config->outgoing && !settings_bool(config->settings, SETTING_count_sessions)) return MTS_OK;
   enum mts_err err =
       tally_new(rules_context(engine->rules), config->log, &engine->recent, config->outgoing, config->arg, &engine->tally);
+  if (!err) tally_on_counted(engine->tally, counted, engine);
   return err ? err : outgoing_new(outcome, engine, &engine->outgoing);
 }
 

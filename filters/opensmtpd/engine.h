@@ -28,6 +28,8 @@ void engine_free(struct engine **engine);
 /* Has this phase a hook? */
 bool engine_wants(const struct engine *engine, enum filter_phase phase);
 void engine_line(struct engine *engine, struct mts_span line);
+/* Rules that have changed are loaded anew; see rules_look. */
+void engine_look(struct engine *engine, bool at_once);
 /* Runs what can go on without the loop. false: nothing could. */
 bool engine_step(struct engine *engine);
 

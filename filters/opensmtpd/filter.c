@@ -34,7 +34,7 @@
 struct filter {
   struct mts_log *log;
   struct event_base *base;
-  struct event *readable, *writable;
+  struct event *readable, *writable, *hangup;
   struct engine *engine;
   struct recording *recording; /* NULL: none */
   int in, out_fd;
@@ -96,6 +96,7 @@ static void say(void *arg, struct mts_span lines) {
 static void take_lines(struct filter *filter) {
   struct mts_span line;
   bool cut;
+  engine_look(filter->engine, false);
   filter->together = true;
   while (filter->out.n - filter->sent < OUT_PAUSE && input_line(&filter->input, &line, &cut)) {
     recording_add(filter->recording, line);
@@ -143,19 +144,29 @@ static void can_write(evutil_socket_t fd, short what, void *arg) {
   take_lines(filter);
 }
 
+static void hangup(evutil_socket_t fd, short what, void *arg) {
+  (void)fd;
+  (void)what;
+  const struct filter *filter = arg;
+  setup_hung_up = 0;
+  engine_look(filter->engine, true);
+}
+
 /* ---- the loop ---- */
+
+#define IDLE_EVENTS 2 /* readable and hangup */
 
 /* Nothing is under way but smtpd's next word. */
 static bool only_smtpd_can_wake(const struct filter *filter) {
   return event_pending(filter->readable, EV_READ, NULL) &&
-         event_base_get_num_events(filter->base, EVENT_BASE_COUNT_ADDED | EVENT_BASE_COUNT_ACTIVE) == 1;
+         event_base_get_num_events(filter->base, EVENT_BASE_COUNT_ADDED | EVENT_BASE_COUNT_ACTIVE) == IDLE_EVENTS;
 }
 
 /* Who waits in recv is woken sooner than who waits for an event, and most of the time this is all there is to wait for. */
 static void run(struct filter *filter) {
   while (!filter->left) {
-    if (filter->socket && only_smtpd_can_wake(filter))
-      read_on(filter, true);
+    if (filter->socket && !setup_hung_up && only_smtpd_can_wake(filter))
+      read_on(filter, true); /* or until SIGHUP */
     else
       event_base_loop(filter->base, EVLOOP_ONCE);
   }
@@ -185,7 +196,8 @@ static bool start(struct filter *filter, const struct mts_settings *settings, ch
   if (flags < 0 || fcntl(filter->out_fd, F_SETFL, filter->socket ? flags & ~O_NONBLOCK : flags | O_NONBLOCK) < 0) return false;
   filter->readable = event_new(filter->base, filter->in, EV_READ | EV_PERSIST, can_read, filter);
   filter->writable = event_new(filter->base, filter->out_fd, EV_WRITE, can_write, filter);
-  return filter->readable && filter->writable && event_add(filter->readable, NULL) == 0;
+  filter->hangup = setup_hangup(filter->base, hangup, filter);
+  return filter->readable && filter->writable && filter->hangup && event_add(filter->readable, NULL) == 0;
 }
 
 static void stop(struct filter *filter) {
@@ -193,6 +205,7 @@ static void stop(struct filter *filter) {
   recording_free(&filter->recording);
   if (filter->readable) event_free(filter->readable);
   if (filter->writable) event_free(filter->writable);
+  if (filter->hangup) event_free(filter->hangup);
   if (filter->base) event_base_free(filter->base);
   mts_log_free(&filter->log);
   input_free(&filter->input);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * Lua is entered here only, and only by lua_pcall and task_call. What tasks leave behind is handed on after Lua has been left, so that no longjmp
- * crosses anything of ours.
+ * Lua is entered only by lua_pcall and task_call. What tasks leave behind is handed on after Lua has been left, so that no longjmp crosses
+ * anything of ours.
  */
 #include "rules.h"
 
@@ -10,15 +10,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "hooks.h"
-#include "host.h"
 #include "resolve/settings.h"
+#include "ruleset.h"
 #include "session_object.h"
+
+#define LOOK_EVERY_MS 1000
+#define WRITTEN_MS 200 /* so long after its last change a file may not be whole */
+#define LEFT_MS 60000  /* what old rules began is over by then, or ended */
 
 struct rule_call {
   struct rules *rules;
+  struct ruleset *set;
   struct task *task; /* NULL: it has ended, or not begun */
   bool ended;
   rule_fn done;
@@ -30,46 +37,42 @@ struct rule_call {
 };
 
 struct rules {
-  lua_State *L;
-  size_t used;
-  struct env *env;
+  struct ruleset *now; /* and older ones behind it; NULL: there are none */
   struct event_base *base;
   struct event *ready;
   struct mts_log *log;
   struct mts *m;
-  int ask; /* reference of the function that asks the hooks */
-  bool wanted[FILTER_PHASE_COMMIT + 1];
+  struct mts_settings *settings; /* as they were given */
+  struct mts_settings *in_force; /* those of the context: what rules changed at the start included */
+  struct stat seen;              /* of the file when it was loaded, or did not load; st_ino 0: it was not there */
+  int64_t looked_ms;
   bool running;
   struct rule_call *first, *last; /* ended */
 };
 
-/* ---- entering Lua ---- */
+/* ---- running ---- */
 
-static void say(struct rules *rules, const char *text) {
-  mts_log_seldom(rules->log, MTS_LOG_ERROR, "rules", NULL, "%s", text ? text : "Lua failed without a text");
+static bool in_line(const struct rules *rules) {
+  const struct ruleset *set = rules->now;
+  while (set && !set->env->first) set = set->older;
+  return set != NULL;
 }
 
-/* What lies on the stack. */
-static void say_error(struct rules *rules) {
-  say(rules, lua_tostring(rules->L, -1));
-  lua_pop(rules->L, 1);
-}
-
-/* function(argument as light userdata), protected */
-static bool enter(struct rules *rules, lua_CFunction function, void *argument) {
-  lua_State *L = rules->L;
-  if (!lua_checkstack(L, 4)) return false;
-  lua_pushcfunction(L, function);
-  lua_pushlightuserdata(L, argument);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
-  say_error(rules);
-  return false;
-}
-
-static int run_tasks(lua_State *L) {
-  const struct rules *rules = lua_touserdata(L, 1);
-  env_run(L, rules->env);
-  return 0;
+/* Old rules end when nothing is under way in them. late: those that had time enough, too. */
+static void end_old(struct rules *rules, bool late) {
+  int64_t now_ms = mts_clock_coarse_ms();
+  struct ruleset *newer = rules->now;
+  while (newer && newer->older) {
+    struct ruleset *set = newer->older;
+    bool over = late && set->calls == 0 && now_ms - set->left_ms > LEFT_MS;
+    if (over || ruleset_is_idle(set)) {
+      newer->older = set->older;
+      newer->env->previous = set->env->previous;
+      ruleset_free(&set, rules->now);
+    } else {
+      newer = set;
+    }
+  }
 }
 
 /* Runs what is in line, then hands the decisions on; what that puts in line runs too. */
@@ -78,19 +81,21 @@ static void run(struct rules *rules) {
   rules->running = true;
   bool well = true;
   do {
-    if (rules->env->first) well = enter(rules, run_tasks, rules);
+    for (struct ruleset *set = rules->now; set; set = set->older) ruleset_run(set, &well);
     while (rules->first) {
       struct rule_call *call = rules->first;
       rules->first = call->next;
       if (!rules->first) rules->last = NULL;
       rule_fn done = call->done;
       call->decision.text = call->text;
+      call->set->calls--;
       if (call->handed_on) *call->handed_on = true;
       if (done) done(call->arg, &call->decision);
       free(call);
     }
-  } while (well && rules->env->first);
+  } while (well && in_line(rules));
   rules->running = false;
+  end_old(rules, false);
 }
 
 static void can_run(evutil_socket_t fd, short what, void *arg) {
@@ -105,10 +110,10 @@ static void wake(void *arg) {
 }
 
 bool rules_step(struct rules *rules) {
-  if (!rules->L) return false;
-  bool had = rules->env->first != NULL;
+  if (!rules->now) return false;
+  bool had = in_line(rules);
   run(rules);
-  return (rules->env->fake && mts_turn(rules->m, -1)) || had;
+  return (rules->now->env->fake && mts_turn(rules->m, -1)) || had;
 }
 
 /* ---- asking ---- */
@@ -126,7 +131,7 @@ static void ended(struct task *task) {
     call->decision.failed = true;
     char line[ENV_LINE_SIZE];
     env_one_line(task, line);
-    say(rules, line);
+    mts_log_seldom(rules->log, MTS_LOG_ERROR, "rules", NULL, "%s", line);
   } else {
     call->decision.failed = lua_toboolean(co, 4);
   }
@@ -148,22 +153,26 @@ static void ended(struct task *task) {
 
 enum mts_err rules_ask(struct rules *rules, const struct filter_line *request, struct session *session, struct mts_span value,
                        rule_fn done, void *arg, struct rule_call **call) {
+  struct ruleset *set = rules->now;
   struct rule_call *made = malloc(sizeof *made);
   if (!made) return MTS_ERR_NO_MEMORY;
   bool handed_on = false, nested = rules->running;
   memset(made, 0, offsetof(struct rule_call, text));
   made->text[0] = 0;
   made->rules = rules;
+  made->set = set;
+  set->calls++;
   made->done = done;
   made->arg = arg;
   made->handed_on = &handed_on;
   struct hooks_question question = {.phase = request->phase, .session = session, .id = request->session, .value = value};
   const struct task_call what = {
-      .function = rules->ask, .argument = &question, .ended = ended, .ended_arg = made, .task = &made->task};
+      .function = set->ask, .argument = &question, .ended = ended, .ended_arg = made, .task = &made->task};
   rules->running = true; /* no need to be woken: what is in line runs right now, or further out */
-  if (lua_checkstack(rules->L, 4) && !task_call(rules->L, rules->env, &what)) say_error(rules);
+  if (lua_checkstack(set->L, 4) && !task_call(set->L, set->env, &what)) ruleset_say_error(set);
   rules->running = nested;
   if (!made->task && !made->ended) {
+    set->calls--;
     free(made);
     return MTS_ERR_NO_MEMORY;
   }
@@ -184,7 +193,9 @@ static int let_go(lua_State *L) {
 
 void rules_session_ending(struct rules *rules, struct session *session) {
   struct ending ending = {.session = session};
-  enter(rules, let_go, &ending);
+  struct ruleset *set = rules->now;
+  while (set && !session_object_is_of(set->L, session)) set = set->older;
+  if (set) ruleset_enter(set, let_go, &ending);
 }
 
 struct killing {
@@ -204,63 +215,51 @@ void rules_cancel(struct rule_call **call) {
   if (!it->task) return; /* ended: freed when it is handed on */
   it->task->ended = NULL;
   struct killing killing = {.task = it->task};
-  enter(it->rules, kill_task, &killing);
+  ruleset_enter(it->set, kill_task, &killing);
+  it->set->calls--;
   free(it);
 }
 
 /* ---- loading ---- */
 
-struct loading {
-  struct rules *rules;
-  const struct mts_settings *settings;
-  bool may_tell;
-};
+static enum mts_err load(struct rules *rules, struct event_base *base, bool may_tell, char why[RULES_WHY_SIZE],
+                         struct ruleset **set) {
+  const struct ruleset_config config = {.settings = rules->settings,
+                                        .file = settings_rules_place(rules->settings),
+                                        .log = rules->log,
+                                        .base = base,
+                                        .may_tell = may_tell,
+                                        .wake = wake,
+                                        .arg = rules};
+  rules->running = true; /* who loads drives */
+  enum mts_err err = ruleset_new(&config, why, set);
+  rules->running = false;
+  return err;
+}
 
-static int load(lua_State *L) {
-  const struct loading *loading = lua_touserdata(L, 1);
-  struct rules *rules = loading->rules;
-  host_open(L);
-  host_take_exit(L); /* smtpd ends when a filter does */
-  session_object_open(L);
-  rules->env = env_get(L);
-  rules->env->event_base = rules->base;
-  rules->env->wake = wake;
-  rules->env->wake_arg = rules;
-  mts_settings_free(&rules->env->settings);
-  if (env_copy_settings(loading->settings, &rules->env->settings)) return luaL_error(L, "out of memory");
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "mtasts.rules");
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, "load");
-  lua_pushstring(L, settings_text(loading->settings, SETTING_rules));
-  lua_call(L, 1, 2);
-  if (!lua_toboolean(L, -2)) return lua_error(L);
-  if (rules->env->fake && !loading->may_tell)
-    return luaL_error(L, "the rules open a told world (mtasts.fake): mail is not for that; try them with mtasts replay");
-  rules->ask = hooks_open(L, rules->wanted);
-  rules->m = env_context(L, rules->env);
-  rules->env->settled = true;
+static int give_context(lua_State *L) {
+  struct rules *rules = lua_touserdata(L, 1);
+  rules->m = env_give_context(L, rules->now->env);
   return 0;
 }
 
-static enum mts_err load_file(struct rules *rules, const struct mts_settings *settings, bool may_tell, char why[RULES_WHY_SIZE]) {
-  rules->L = host_state(&rules->used);
+static enum mts_err start(struct rules *rules, bool may_tell, char why[RULES_WHY_SIZE]) {
+  const char *file = settings_rules_file(rules->settings);
   rules->ready = event_new(rules->base, -1, 0, can_run, rules);
-  if (!rules->L || !rules->ready) return MTS_ERR_NO_MEMORY;
-  struct loading loading = {.rules = rules, .settings = settings, .may_tell = may_tell};
-  rules->running = true; /* who loads drives */
-  lua_pushcfunction(rules->L, load);
-  lua_pushlightuserdata(rules->L, &loading);
-  int status = lua_pcall(rules->L, 1, 0, 0);
-  rules->running = false;
-  if (status != LUA_OK) {
-    const char *text = lua_tostring(rules->L, -1);
-    memccpy(why, text ? text : "error without a text", 0, RULES_WHY_SIZE - 1);
-    why[RULES_WHY_SIZE - 1] = 0;
-    return MTS_ERR_SETTING;
+  if (!rules->ready) return MTS_ERR_NO_MEMORY;
+  if (file && stat(file, &rules->seen) != 0) rules->seen.st_ino = 0;
+  enum mts_err err = file ? load(rules, rules->base, may_tell, why, &rules->now) : MTS_OK;
+  if (err) return err;
+  if (rules->now) {
+    if (!ruleset_enter(rules->now, give_context, rules)) return MTS_ERR_NO_MEMORY;
+    if (rules->now->env->first) wake(rules); /* what the file spawned */
+  } else {
+    err = mts_new(rules->settings, &rules->m);
+    if (!err) mts_lend_loop(rules->m, rules->base);
   }
-  if (rules->env->first) wake(rules); /* what the file spawned */
-  return MTS_OK;
+  if (!err) err = settings_copy(rules->now ? rules->now->env->settings : rules->settings, &rules->in_force);
+  if (!err && file && rules->log) mts_log_write(rules->log, MTS_LOG_INFO, NULL, "the rules in %s count", file);
+  return err;
 }
 
 enum mts_err rules_new(const struct mts_settings *settings, struct event_base *base, struct mts_log *log, bool may_tell,
@@ -270,13 +269,8 @@ enum mts_err rules_new(const struct mts_settings *settings, struct event_base *b
   if (!made) return MTS_ERR_NO_MEMORY;
   made->base = base;
   made->log = log;
-  enum mts_err err;
-  if (settings_text(settings, SETTING_rules)[0]) {
-    err = load_file(made, settings, may_tell, why);
-  } else {
-    err = mts_new(settings, &made->m);
-    if (!err) mts_lend_loop(made->m, base);
-  }
+  enum mts_err err = settings_copy(settings, &made->settings);
+  if (!err) err = start(made, may_tell, why);
   if (err) {
     rules_free(&made);
     return err;
@@ -289,25 +283,105 @@ void rules_free(struct rules **rules) {
   struct rules *it = *rules;
   if (!it) return;
   it->running = true; /* tasks that end now tell nobody */
-  if (it->L)
-    lua_close(it->L); /* with its context */
-  else
-    mts_free(&it->m);
+  if (it->m) {
+    mts_set_hooks(it->m, NULL, NULL, NULL);
+    mts_set_hook_cancelled(it->m, NULL);
+  }
+  while (it->now) {
+    struct ruleset *set = it->now;
+    it->now = set->older;
+    ruleset_free(&set, NULL);
+  }
+  mts_free(&it->m);
   while (it->first) {
     struct rule_call *call = it->first;
     it->first = call->next;
     free(call);
   }
   if (it->ready) event_free(it->ready);
+  mts_settings_free(&it->settings);
+  mts_settings_free(&it->in_force);
   free(it);
   *rules = NULL;
+}
+
+/* ---- loading anew ---- */
+
+/* What a file of rules may set (mtasts.configure) it can set at the start alone. */
+static void tell_settings(const struct rules *rules) {
+  const char *name, *type, *fallback, *meaning;
+  for (size_t i = 0; mts_settings_describe(i, &name, &type, &fallback, &meaning); i++) {
+    if (strcmp(mts_settings_get(rules->in_force, name), mts_settings_get(rules->now->env->settings, name)) != 0)
+      mts_log_write(rules->log, MTS_LOG_WARNING, NULL, "the rules change the setting %s, which needs a restart of smtpd", name);
+  }
+}
+
+static bool load_anew(struct rules *rules) {
+  char why[RULES_WHY_SIZE];
+  struct ruleset *set = NULL, *old = rules->now;
+  const char *file = settings_rules_place(rules->settings);
+  if (load(rules, NULL, false, why, &set)) {
+    for (char *p = why; *p; p++)
+      if (*p == '\n' || *p == '\t') *p = *p == '\n' ? '|' : ' ';
+    mts_log_write(rules->log, MTS_LOG_ERROR, NULL, "the rules in %s do not load, %s: %s", file,
+                  old ? "and the old ones stay" : "and there are none", why);
+    return false;
+  }
+  set->older = old;
+  if (old) old->left_ms = mts_clock_coarse_ms();
+  rules->now = set;
+  env_take_context(set->env, rules->m, old ? old->env : NULL);
+  mts_log_write(rules->log, MTS_LOG_INFO, NULL, "the rules in %s count, loaded anew", file);
+  tell_settings(rules);
+  run(rules);
+  return true;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b) {
+  return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+         a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* Who writes a file empties it first. */
+static bool may_be_half(const struct stat *file) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  int64_t age_ms = ((int64_t)now.tv_sec - file->st_mtim.tv_sec) * 1000 + (now.tv_nsec - file->st_mtim.tv_nsec) / 1000000;
+  return age_ms >= 0 && age_ms < WRITTEN_MS;
+}
+
+bool rules_look(struct rules *rules, bool at_once) {
+  const char *file = settings_rules_place(rules->settings);
+  int64_t now_ms = mts_clock_coarse_ms();
+  if (rules->running || (!at_once && now_ms - rules->looked_ms < LOOK_EVERY_MS)) return false;
+  rules->looked_ms = now_ms;
+  end_old(rules, true);
+  struct stat found;
+  bool there = file && stat(file, &found) == 0;
+  if (!there) {
+    bool was = rules->seen.st_ino != 0;
+    rules->seen.st_ino = 0;
+    if (was || at_once)
+      mts_log_write(rules->log, MTS_LOG_WARNING, NULL, "%s is not there%s", file ? file : "a file of rules",
+                    rules->now ? "; the rules that were loaded from it stay" : ", and no rules count");
+    return false;
+  }
+  if (!at_once && (same_file(&found, &rules->seen) || may_be_half(&found))) return false;
+  rules->seen = found;
+  return load_anew(rules);
+}
+
+/* ---- what others ask ---- */
+
+void rules_session_counted(struct rules *rules, const struct mts_session *session) {
+  if (rules->now) env_session_counted(rules->now->env, session);
 }
 
 struct mts *rules_context(struct rules *rules) {
   return rules->m;
 }
 
-bool rules_want(const struct rules *rules, enum filter_phase phase) { return rules->wanted[phase]; }
+bool rules_want(const struct rules *rules, enum filter_phase phase) { return rules->now && rules->now->wanted[phase]; }
 
 int rules_check(const char *program, const struct mts_settings *settings) {
   char why[RULES_WHY_SIZE] = "out of memory";
@@ -317,7 +391,7 @@ int rules_check(const char *program, const struct mts_settings *settings) {
   if (err)
     fprintf(stderr, "%s: %s\n", program, why);
   else
-    printf("the settings are good%s\n", rules->L ? ", and so are the rules" : "");
+    printf("the settings are good%s\n", rules->now ? ", and so are the rules" : "");
   rules_free(&rules);
   if (base) event_base_free(base);
   return err ? 1 : 0;

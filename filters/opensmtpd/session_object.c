@@ -11,7 +11,12 @@
 /* The registry holds the objects of sessions that go on, so that what a rule keeps in them stays. */
 struct object {
   struct session *session;
+  bool moved;        /* the session goes on with newer rules */
+  lua_State *main;   /* of the state in which it lives */
+  const void *state; /* this state, as any of its coroutines can tell it */
 };
+
+static const void *state_of(lua_State *L) { return lua_topointer(L, LUA_REGISTRYINDEX); }
 
 static const char *const names[] = {
 #define X(code, name) [SESSION_##code] = (name),
@@ -21,6 +26,7 @@ static const char *const names[] = {
 
 static struct session *session_of(lua_State *L) {
   const struct object *object = luaL_checkudata(L, 1, OBJECT_NAME);
+  if (object->moved) luaL_error(L, "newer rules have this session now");
   /* Only finalizers come here with an object that was collected before them. */
   if (!object->session) luaL_error(L, "the session is over, and its object was collected");
   return object->session;
@@ -115,7 +121,10 @@ void session_object_open(lua_State *L) {
 
 static void make(lua_State *L, struct session *session, struct mts_span id) {
   struct object *object = lua_newuserdatauv(L, sizeof *object, 1);
-  object->session = NULL;
+  *object = (struct object){.state = state_of(L)};
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  object->main = lua_tothread(L, -1);
+  lua_pop(L, 1);
   luaL_setmetatable(L, OBJECT_NAME);
   if (session) {
     lua_pushvalue(L, -1);
@@ -128,11 +137,94 @@ static void make(lua_State *L, struct session *session, struct mts_span id) {
   session->object = object;
 }
 
+/* ---- from older rules to newer ones ---- */
+
+static bool is_simple(lua_State *L, int index) {
+  int type = lua_type(L, index);
+  return type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN;
+}
+
+static void copy_simple(lua_State *from, int index, lua_State *L) {
+  size_t n;
+  if (lua_type(from, index) == LUA_TSTRING) {
+    const char *text = lua_tolstring(from, index, &n);
+    lua_pushlstring(L, text, n);
+  } else if (lua_type(from, index) == LUA_TBOOLEAN) {
+    lua_pushboolean(L, lua_toboolean(from, index));
+  } else if (lua_isinteger(from, index)) {
+    lua_pushinteger(L, lua_tointeger(from, index));
+  } else {
+    lua_pushnumber(L, lua_tonumber(from, index));
+  }
+}
+
+/* The table on top of from, as far as it is simple; left on L. */
+static void copy_fields(lua_State *from, lua_State *L) {
+  lua_newtable(L);
+  lua_pushnil(from);
+  while (lua_next(from, -2)) {
+    if (is_simple(from, -2) && is_simple(from, -1)) {
+      copy_simple(from, -2, L);
+      copy_simple(from, -1, L);
+      lua_rawset(L, -3);
+    }
+    lua_pop(from, 1);
+  }
+}
+
+/* The object on top of from gives its session away. An error in L leaves the session without an object. */
+static void move(lua_State *from, struct object *object, lua_State *L) {
+  struct session *session = object->session;
+  object->session = NULL;
+  object->moved = true;
+  session->object = NULL;
+  make(L, session, mts_span(NULL, 0));
+  if (lua_getiuservalue(from, -1, 1) == LUA_TTABLE) {
+    copy_fields(from, L);
+    lua_setiuservalue(L, -2, 1);
+  }
+  lua_pop(from, 1);
+}
+
+void session_object_move_all(lua_State *from, lua_State *L) {
+  if (!lua_checkstack(from, 8)) return;
+  int top = lua_gettop(from);
+  luaL_getmetatable(from, OBJECT_NAME); /* there since session_object_open: makes nothing */
+  lua_pushnil(from);
+  while (lua_next(from, LUA_REGISTRYINDEX)) {
+    bool is_one = lua_type(from, -1) == LUA_TUSERDATA && lua_getmetatable(from, -1);
+    if (is_one) {
+      is_one = lua_rawequal(from, -1, top + 1);
+      lua_pop(from, 1);
+    }
+    struct object *object = is_one ? lua_touserdata(from, -1) : NULL;
+    if (object && object->session && !object->session->ended) {
+      move(from, object, L);
+      lua_pop(L, 1);
+    }
+    lua_pop(from, 1);
+  }
+  lua_settop(from, top);
+}
+
+bool session_object_is_of(lua_State *L, const struct session *session) {
+  const struct object *object = session->object;
+  return object && object->state == state_of(L);
+}
+
 void session_object_push(lua_State *L, struct session *session, struct mts_span id) {
-  if (session && session->object)
-    lua_rawgeti(L, LUA_REGISTRYINDEX, session->object_ref);
-  else
+  if (!session || !session->object) {
     make(L, session, id);
+  } else if (session_object_is_of(L, session)) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, session->object_ref);
+  } else {
+    lua_State *from = ((const struct object *)session->object)->main;
+    if (!lua_checkstack(from, 8)) luaL_error(L, "not enough memory");
+    int top = lua_gettop(from);
+    lua_rawgeti(from, LUA_REGISTRYINDEX, session->object_ref);
+    move(from, session->object, L);
+    lua_settop(from, top);
+  }
 }
 
 #define GROWTH_KB 1024

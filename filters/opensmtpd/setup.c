@@ -2,6 +2,7 @@
 #include "setup.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -96,4 +97,25 @@ bool setup_channels(int *in, int *out) {
   if (well && dup2(STDERR_FILENO, STDOUT_FILENO) < 0) well = dup2(STDIN_FILENO, STDOUT_FILENO) >= 0;
   setvbuf(stdout, NULL, _IOLBF, 0); /* what a rule prints stands in the log where it belongs */
   return well;
+}
+
+volatile sig_atomic_t setup_hung_up;
+static void (*tell_loop)(int); /* libevent's */
+
+static void note_hangup(int number) {
+  setup_hung_up = 1;
+  tell_loop(number);
+}
+
+struct event *setup_hangup(struct event_base *base, event_callback_fn called, void *arg) {
+  struct event *made = evsignal_new(base, SIGHUP, called, arg);
+  struct sigaction action;
+  if (made && event_add(made, NULL) == 0 && sigaction(SIGHUP, NULL, &action) == 0) {
+    tell_loop = action.sa_handler;
+    action.sa_handler = note_hangup;
+    action.sa_flags &= ~SA_RESTART;
+    if (sigaction(SIGHUP, &action, NULL) == 0) return made;
+  }
+  if (made) event_free(made);
+  return NULL;
 }

@@ -3,6 +3,9 @@
 #ifndef MTASTS_FILTERS_SETUP_H
 #define MTASTS_FILTERS_SETUP_H
 
+#include <event2/event.h>
+#include <signal.h>
+
 #include "base/log.h"
 #include "mtasts.h"
 
@@ -20,5 +23,9 @@ enum mts_err setup_log(const struct mts_settings *settings, struct mts_log **log
 /* Takes the pipes of 0 and 1 away from whoever writes to them by habit: a stray line there ends smtpd. From then on 0 reads nothing, and 1
  * is stderr. false: no file descriptors are left. */
 bool setup_channels(int *in, int *out);
+/* An event for SIGHUP, added; the signal also ends a system call that waits. Once for a program. NULL: out of memory. */
+struct event *setup_hangup(struct event_base *base, event_callback_fn called, void *arg);
+/* SIGHUP came; for the event's callback to reset. */
+extern volatile sig_atomic_t setup_hung_up;
 
 #endif

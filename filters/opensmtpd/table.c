@@ -36,7 +36,7 @@ struct table {
   struct mts_log *log;
   struct service *service;
   struct event_base *base;
-  struct event *readable, *refresh, *watchdog;
+  struct event *readable, *refresh, *watchdog, *hangup;
   struct timeval patience;
   int in, out_fd;
   struct input input;
@@ -209,6 +209,7 @@ static void can_read(evutil_socket_t fd, short what, void *arg) {
   ssize_t n = read(fd, to, room);
   if (n > 0) {
     input_got(&table->input, (size_t)n);
+    rules_look(table->rules, false);
     pump(table);
   } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
     leave(table); /* smtpd closed it, or died */
@@ -231,6 +232,14 @@ static void refresh(evutil_socket_t fd, short what, void *arg) {
   mts_refresh_due(rules_context(table->rules), REFRESH_AT_ONCE, NULL); /* RFC 8461 10.2; its failures are logged and tried again */
 }
 
+static void hangup(evutil_socket_t fd, short what, void *arg) {
+  (void)fd;
+  (void)what;
+  const struct table *table = arg;
+  setup_hung_up = 0;
+  rules_look(table->rules, true);
+}
+
 /* ---- beginning and end ---- */
 
 /* What differs from the library: mail waits here, and smtpd answers nobody meanwhile; a daemon's stderr is read by nobody. */
@@ -248,10 +257,11 @@ static bool start(struct table *table, const struct mts_settings *settings, char
   table->readable = event_new(table->base, table->in, EV_READ | EV_PERSIST, can_read, table);
   table->refresh = event_new(table->base, -1, EV_PERSIST, refresh, table);
   table->watchdog = evtimer_new(table->base, overdue, table);
+  table->hangup = setup_hangup(table->base, hangup, table);
   deadline_ms += WATCHDOG_SLACK_MS;
   table->patience = (struct timeval){.tv_sec = (time_t)(deadline_ms / 1000), .tv_usec = (suseconds_t)(deadline_ms % 1000) * 1000};
   const struct timeval every = {.tv_sec = REFRESH_EVERY_S};
-  return table->readable && table->refresh && table->watchdog && event_add(table->readable, NULL) == 0 &&
+  return table->readable && table->refresh && table->watchdog && table->hangup && event_add(table->readable, NULL) == 0 &&
          (!settings_bool(settings, SETTING_background) || event_add(table->refresh, &every) == 0);
 }
 
@@ -261,6 +271,7 @@ static void stop(struct table *table) {
   if (table->readable) event_free(table->readable);
   if (table->refresh) event_free(table->refresh);
   if (table->watchdog) event_free(table->watchdog);
+  if (table->hangup) event_free(table->hangup);
   if (table->base) event_base_free(table->base);
   mts_log_free(&table->log);
   input_free(&table->input);

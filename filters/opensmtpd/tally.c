@@ -17,8 +17,8 @@ struct tally {
   struct mts *m;
   struct mts_log *log;
   const struct recent *recent;
-  tally_fn show;
-  void *arg;
+  tally_fn show, counted;
+  void *arg, *counted_arg;
   struct verify *verify;
   struct entry *first; /* that wait for a lookup; ring without a head */
   size_t lookups;
@@ -52,6 +52,11 @@ enum mts_err tally_new(struct mts *m, struct mts_log *log, const struct recent *
   }
   *tally = made;
   return MTS_OK;
+}
+
+void tally_on_counted(struct tally *tally, tally_fn counted, void *arg) {
+  tally->counted = counted;
+  tally->counted_arg = arg;
 }
 
 static void end_lookup(struct entry *entry) {
@@ -92,6 +97,7 @@ static void store(struct tally *tally, const struct mts_session *session) {
   if (!err && tally->lost)
     mts_log_write(tally->log, MTS_LOG_WARNING, NULL, "%llu sessions were not counted", (unsigned long long)tally->lost);
   if (!err) tally->lost = 0;
+  if (!err && tally->counted) tally->counted(tally->counted_arg, session);
   if (!err || err == MTS_ERR_STORE_NONE) return;
   tally->lost++;
   if (err == MTS_ERR_STORE_BUSY) tally->paused_until_ms = mono() + BUSY_PAUSE_MS;

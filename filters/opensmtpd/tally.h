@@ -15,6 +15,8 @@ struct tally;
 /* m, log and recent are lent and outlive it. show NULL: sessions are counted in the store of m. */
 enum mts_err tally_new(struct mts *m, struct mts_log *log, const struct recent *recent, tally_fn show, void *arg,
                        struct tally **tally);
+/* Told of each session after it was counted in the store. */
+void tally_on_counted(struct tally *tally, tally_fn counted, void *arg);
 void tally_free(struct tally **tally);
 /* Where the session named no recipient, the domain is guessed from the host's address: of the domains that the host serves, the one
  * that was asked for last, those with a policy before all others. */

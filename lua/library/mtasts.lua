@@ -119,7 +119,7 @@
 ---@field refresh_s? integer|string
 ---no new fetch of the same policy id within this time of a failed one; grows up to a day
 ---@field retry_s? integer|string
----file with rules in Lua; empty: none
+---file with rules in Lua; empty: /etc/mtasts/rules.lua if it exists; "none": none
 ---@field rules? string
 ---port of mail hosts when probing
 ---@field smtp_port? integer|string
@@ -341,6 +341,31 @@
 ---the ABNF does not allow it
 ---@field strict_refuses boolean
 
+---What the hook "session" is told: how a session with a mail host went. It is read-only.
+---@class mtasts.counted
+---its address
+---@field address? string
+---the policy domain
+---@field domain string
+---the name it gave
+---@field helo? string
+---of the MTA-STS policy, where one applied: "none", "testing" or "enforce"
+---@field mode? "none"|"testing"|"enforce"
+---the mail host, if it is known
+---@field mx? string
+---TLS was as the policy wants it
+---@field ok boolean
+---"sts", "tlsa" or "no-policy-found" (RFC 8460 4.4)
+---@field policy_type "sts"|"tlsa"|"no-policy-found"
+---what went wrong, in one line
+---@field reason? string
+---result type of RFC 8460 4.3, where it was not
+---@field result? string
+---the address of the sender
+---@field source? string
+---when it was counted (Unix seconds)
+---@field time integer
+
 ---What osmtpd.proceed, junk, reject and disconnect make, and a hook returns.
 ---@class mtasts.decision
 
@@ -394,6 +419,17 @@
 ---@field helo? string
 ---more on the failure, one line; its first 159 bytes are kept
 ---@field reason? string
+
+---What exception is given.
+---@class mtasts.exception_told
+---the domains; "*.a.test" stands for names with one label more
+---@field domain string|string[]
+---"none", "testing" or "enforce"
+---@field mode "none"|"testing"|"enforce"
+---for who reads the log; its first 159 bytes are kept
+---@field reason string
+---as a string "YYYY-MM-DD", a day, which counts to its end in UTC; default: open end (Unix seconds)
+---@field until_? string|integer
 
 ---What fake is given.
 ---@class mtasts.fake_told
@@ -575,11 +611,12 @@ function mtasts.record_session(session) end
 ---more than 50 million instructions or takes more than 64 MB of memory in one call is logged with a traceback and counts as no opinion.
 ---
 ---It never waits. Errors: raises: an unknown kind (the nearest known one is named), no function. Context: anywhere. Since 0.1.0.
----@param kind "policy"|"verdict"|"alarm" # the hook: "policy", "verdict" or "alarm"
+---@param kind "policy"|"verdict"|"alarm"|"session" # the hook: "policy", "verdict", "alarm" or "session"
 ---@param fn function # the rule; what it gets and returns depends on the hook
 ---@overload fun(kind: "policy", fn: fun(answer: mtasts.answer): mtasts.opinion?)
 ---@overload fun(kind: "verdict", fn: fun(answer: mtasts.answer): mtasts.opinion?)
 ---@overload fun(kind: "alarm", fn: fun(domain: string, info: mtasts.alarm))
+---@overload fun(kind: "session", fn: fun(session: mtasts.counted))
 function mtasts.on(kind, fn) end
 
 ---An opinion, to be returned by a rule: treat the domain as if its policy had this mode. Past its end it no longer counts and the log says
@@ -592,6 +629,14 @@ function mtasts.on(kind, fn) end
 ---@param until_? string|integer # as a string "YYYY-MM-DD", a day, which counts to its end in UTC; default: open end (Unix seconds)
 ---@return mtasts.opinion opinion
 function mtasts.treat_as(mode, reason, until_) end
+
+---Declares in a file of rules what mtasts.treat_as would say for these domains: a rule "policy" that is asked in its turn. When it is over
+---it no longer counts, and the log says so, once. "mtasts store list --exceptions" lists them.
+---
+---It never waits. Errors: raises: no domain, an unknown mode or field (the nearest known one is named), no reason, an end that is no day
+---and no time. Context: anywhere. Since 0.1.0.
+---@param told mtasts.exception_told
+function mtasts.exception(told) end
 
 ---From here on lookups happen in a world that is told, with its own clock and without a store, until world:close(). Keep the world in a
 ---variable: one that nobody holds is closed. What is not told does not exist. Time stands still but for waiting. Mail servers are not

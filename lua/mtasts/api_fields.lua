@@ -14,6 +14,7 @@ local kinds = {
       .. 'makes one line of it. mtasts-errors(7) lists the codes.',
   },
   alarm = { place = 6, text = 'What the hook "alarm" is told.' },
+  counted = { place = 14, text = 'What the hook "session" is told: how a session with a mail host went. It is read-only.' },
   session = {
     place = 7, text = 'What a hook of mtasts.osmtpd gets. All fields but id and recipients are absent as long as smtpd has not reported '
       .. 'them. A rule may keep fields of its own in a session, under other names: they stay as long as the session.',
@@ -136,6 +137,20 @@ fields.alarm = {
   expires_at = { 'integer, Unix seconds', 'the end of the cached policy' },
   failing_since = { 'integer, Unix seconds', 'the first failure of this row' },
   error = { 'error', 'the last failure' },
+}
+fields.counted = {
+  domain = { 'string', 'the policy domain' },
+  policy_type = { 'string', '"sts", "tlsa" or "no-policy-found" (RFC 8460 4.4)', choices = { 'sts', 'tlsa', 'no-policy-found' } },
+  mode = { 'string', 'of the MTA-STS policy, where one applied: "none", "testing" or "enforce"',
+    choices = { 'none', 'testing', 'enforce' }, optional = true },
+  ok = { 'boolean', 'TLS was as the policy wants it' },
+  result = { 'string', 'result type of RFC 8460 4.3, where it was not', optional = true },
+  reason = { 'string', 'what went wrong, in one line', optional = true },
+  mx = { 'string', 'the mail host, if it is known', optional = true },
+  address = { 'string', 'its address', optional = true },
+  helo = { 'string', 'the name it gave', optional = true },
+  source = { 'string', 'the address of the sender', optional = true },
+  time = { 'integer, Unix seconds', 'when it was counted' },
 }
 fields.record = {
   id = { 'string', 'of the policy, 1 to 32 letters and digits' },

@@ -158,12 +158,13 @@ fn {
 group = 'Rules'
 
 fn {
-  name = 'on', signature = "on('policy' | 'verdict' | 'alarm', fn)",
+  name = 'on', signature = "on('policy' | 'verdict' | 'alarm' | 'session', fn)",
   text = 'Adds a rule. Rules are asked in the order they were added and the first opinion wins; none can be taken back. '
     .. 'A rule that fails, runs more than 50 million instructions or takes more than 64 MB of memory in one call is logged with a '
     .. 'traceback and counts as no opinion.',
   args = {
-    { 'kind', 'string', 'the hook: "policy", "verdict" or "alarm"', choices = { 'policy', 'verdict', 'alarm' } },
+    { 'kind', 'string', 'the hook: "policy", "verdict", "alarm" or "session"',
+      choices = { 'policy', 'verdict', 'alarm', 'session' } },
     { 'fn', 'function', 'the rule; what it gets and returns depends on the hook' },
   },
   results = 'nothing',
@@ -182,6 +183,21 @@ fn {
   },
   results = 'an opinion', returns = { { 'opinion', 'opinion' } },
   errors = 'raises: an unknown mode, no reason, an end that is no day and no time',
+}
+
+fn {
+  name = 'exception', signature = 'exception{domain = ..., mode = ..., reason = ..., until_ = ...}',
+  text = 'Declares in a file of rules what mtasts.treat_as would say for these domains: a rule "policy" that is asked in its turn. When '
+    .. 'it is over it no longer counts, and the log says so, once. "mtasts store list --exceptions" lists them.',
+  args = {
+    { 'told.domain', 'string or list of strings', 'the domains; "*.a.test" stands for names with one label more', optional = false },
+    { 'told.mode', 'string', '"none", "testing" or "enforce"', choices = { 'none', 'testing', 'enforce' }, optional = false },
+    { 'told.reason', 'string', 'for who reads the log; its first 159 bytes are kept', optional = false },
+    { 'told.until_', 'string or integer, Unix seconds',
+      'as a string "YYYY-MM-DD", a day, which counts to its end in UTC; default: open end' },
+  },
+  results = 'nothing',
+  errors = 'raises: no domain, an unknown mode or field' .. NEAREST .. ', no reason, an end that is no day and no time',
 }
 
 group = 'Worlds that are told'

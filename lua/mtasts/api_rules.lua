@@ -23,6 +23,14 @@ local hooks = {
     args = { { 'domain', 'string', 'the policy domain' }, { 'info', 'alarm', 'until when, since when, and why' } },
     results = 'nothing that counts',
   },
+  {
+    name = 'session', signature = 'fn(session)', source = 'RFC 8460 4.3', may_wait = true, yields = true,
+    context = 'it has a coroutine of its own, and nobody waits for it',
+    text = 'Told of each session with a mail host after it was counted in the store: by filter-mtasts, by the module for Exim, or by '
+      .. 'mtasts.record_session in this program, but not of what such a hook records itself.',
+    args = { { 'session', 'counted', 'how it went' } },
+    results = 'nothing that counts',
+  },
 }
 
 -- ---- the module 'mtasts.osmtpd' ----

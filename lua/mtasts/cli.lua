@@ -20,7 +20,7 @@ end
 function cli.refuse_rules(trace)
   local lines = {}
   for line in tostring(trace):gmatch '[^\n]+' do lines[#lines + 1] = text.clean((line:gsub('\t', '  '))) end
-  error(setmetatable({ text = '--rules ' .. table.concat(lines, '\n') }, Refusal), 0)
+  error(setmetatable({ text = 'rules ' .. table.concat(lines, '\n') }, Refusal), 0)
 end
 
 -- Ends the command well.
@@ -56,6 +56,9 @@ end
 -- mtasts.exim is what rules require.
 local function command_of(name) return require('mtasts.' .. (name == 'exim' and 'exim_command' or name)) end
 
+-- These read a settings file in their own way.
+local command_of_own <const> = { setup = true, exim = true }
+
 local function build(chosen)
   local argparse = require 'argparse'
   local parser = argparse('mtasts', 'Makes mail servers honour MTA-STS (RFC 8461) when they send mail.')
@@ -68,13 +71,14 @@ local function build(chosen)
     error(Done, 0)
   end)
   local function global(of)
+    if not (command_of_own[chosen]) then of:option('--settings', 'Settings file, or none.'):argname 'FILE' end
     of:option('--store', 'File of the store, or none.'):argname 'FILE'
     of:option('--nameserver', 'Address of a DNS resolver; may be repeated.'):argname 'ADDR':count '*'
     of:option('--ca-file', 'File with trusted certificates (PEM).'):argname 'FILE'
     if chosen ~= 'parse' then of:option('--set', 'Any setting.'):argname 'NAME=VALUE':count '*' end
     of:flag('--json', 'One JSON object per line.')
     of:flag('-v --verbose', 'Say more; twice: everything.'):count '*'
-    of:option('--rules', 'Lua file with rules.'):argname 'FILE'
+    of:option('--rules', 'Lua file with rules, or none.'):argname 'FILE'
   end
   for _, name in ipairs(commands) do
     local module = name == chosen and command_of(name)
@@ -92,7 +96,7 @@ local function build(chosen)
   return parser
 end
 
-local function configure(args, leave_rules)
+local function set_options(args)
   local settings = {}
   for _, pair in ipairs(args.set or {}) do
     if type(pair) == 'string' then
@@ -114,15 +118,31 @@ local function configure(args, leave_rules)
   end
   local ok, why = pcall(core.configure, settings)
   if not ok then cli.refuse('%s', why) end
-  local file = core.settings().rules.value
-  if file ~= '' and not leave_rules then
-    local done, trace = require('mtasts.rules').load(file)
+  return settings.rules ~= nil
+end
+
+-- uses: what a command goes by: 'nothing' of what is in /etc/mtasts, 'settings', 'rules' as well, or 'own rules', which it loads itself.
+local function configure(args, uses)
+  local system = require 'mtasts.system'
+  if uses ~= 'nothing' then
+    local ok, why = system.take_settings(args.settings)
+    if not ok then cli.refuse('%s', why) end
+  end
+  local named = set_options(args)
+  if uses == 'own rules' or uses ~= 'rules' and not named then return end
+  local file, unnamed = system.rules_file()
+  if unnamed and (args.trace or (args.verbose or 0) > 0) then
+    io.stderr:write(('mtasts: the rules in %s count; --rules none: without them\n'):format(file))
+  end
+  if file then
+    local done, trace = require('mtasts.rules').load(file, args.exceptions)
     if not done then cli.refuse_rules(trace) end
   end
 end
 
 -- Global options may stand before the command; argparse gets them behind it.
-local valued = { ['--store'] = true, ['--nameserver'] = true, ['--ca-file'] = true, ['--set'] = true, ['--rules'] = true }
+local valued = { ['--store'] = true, ['--nameserver'] = true, ['--ca-file'] = true, ['--set'] = true, ['--rules'] = true,
+  ['--settings'] = true }
 local function reorder(words)
   local before, i = {}, 1
   while words[i] and words[i]:sub(1, 1) == '-' and words[i] ~= '-' do
@@ -157,7 +177,8 @@ local function main(words)
   end
   local args = build(chosen):parse(words)
   collectgarbage 'restart'
-  configure(args, command_of(chosen).leaves_rules)
+  local uses = command_of(chosen).uses or 'settings'
+  configure(args, type(uses) == 'function' and uses(args) or uses)
   -- no-color.org: set and not empty.
   local plain = (os.getenv 'NO_COLOR' or '') ~= '' or os.getenv 'TERM' == 'dumb'
   if not args.json and not plain then text.use_colour(core.stdout_is_terminal()) end

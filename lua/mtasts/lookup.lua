@@ -3,7 +3,7 @@
 local core = require 'mtasts.core'
 local text = require 'mtasts.text'
 
-local lookup = {}
+local lookup = { uses = 'rules' }
 
 local WIDTH <const> = 80
 

@@ -2,7 +2,7 @@
 -- mtasts match PATTERN[,PATTERN] HOST
 local core = require 'mtasts.core'
 
-local match = {}
+local match = { uses = 'nothing' }
 
 function match.options(command)
   command:argument('patterns', 'Patterns, separated by commas.'):argname 'PATTERN[,PATTERN]'

@@ -3,7 +3,7 @@
 local core = require 'mtasts.core'
 local text = require 'mtasts.text'
 
-local parse = {}
+local parse = { uses = 'nothing' }
 
 local INPUT_MAX <const> = 1 << 20
 

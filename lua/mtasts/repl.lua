@@ -9,7 +9,7 @@ local show = require 'mtasts.repl_print'
 local text = require 'mtasts.text'
 
 -- Rules are loaded here, so that they can be loaded anew.
-local repl = { leaves_rules = true }
+local repl = { uses = 'own rules' }
 
 local SLOW_MS <const> = 10
 local WIDTH <const> = 80

@@ -5,6 +5,7 @@ local errors = require 'mtasts.repl_errors'
 local help = require 'mtasts.repl_help'
 local rules = require 'mtasts.rules'
 local show = require 'mtasts.repl_print'
+local system = require 'mtasts.system'
 local text = require 'mtasts.text'
 
 local commands = {}
@@ -95,15 +96,15 @@ end
 
 -- Loads the rules that the settings name, in place of those that are loaded. Returns true, or nil and why; then nothing has changed.
 function commands.load_rules()
-  local file = core.settings().rules.value
-  local path, hooks = package.path, rules.hooks
+  local file = system.rules_file()
+  local path = package.path
   if not loaded_before then
     loaded_before = {}
     for name in pairs(package.loaded) do loaded_before[name] = true end
   end
   local gone = forget_modules()
-  rules.hooks = { policy = {}, verdict = {}, alarm = {} }
-  if file == '' then return true end
+  local before = rules.take_out()
+  if not file then return true end
   local stopped, _, ok, why = core.guarded(rules.load, rules.trace, file)
   package.path = path
   if ok and not stopped then
@@ -111,15 +112,15 @@ function commands.load_rules()
     package.path = (file:match '^(.*)/[^/]*$' or '.') .. '/?.lua;' .. commands.path
     return true
   end
-  rules.hooks = hooks
+  rules.put_back(before)
   forget_modules()
   for name, module in pairs(gone) do package.loaded[name] = module end
   return nil, stopped and 'stopped' or errors.trim(why)
 end
 
 function run.reload(session)
-  local file = core.settings().rules.value
-  if file == '' then
+  local file = system.rules_file()
+  if not file then
     session.complain 'there are no rules to load; :set rules=FILE names some'
     return false
   end
@@ -134,12 +135,12 @@ end
 
 -- 'FILE (2 policy, 1 alarm)'
 function commands.rules_in_words()
-  local file = core.settings().rules.value
+  local file = system.rules_file()
   local counts = {}
-  for _, kind in ipairs { 'policy', 'verdict', 'alarm' } do
+  for _, kind in ipairs { 'policy', 'verdict', 'alarm', 'session' } do
     if #rules.hooks[kind] > 0 then counts[#counts + 1] = ('%d %s'):format(#rules.hooks[kind], kind) end
   end
-  if file == '' then return 'none' end
+  if not file then return 'none' end
   return text.clean(file) .. (#counts > 0 and ' (' .. table.concat(counts, ', ') .. ')' or '')
 end
 

@@ -3,10 +3,11 @@
 -- are shown.
 local core = require 'mtasts.core'
 local programs = require 'mtasts.programs'
+local system = require 'mtasts.system'
 local text = require 'mtasts.text'
 
 -- The rules are the filter's to load.
-local replay = { leaves_rules = true }
+local replay = { uses = 'own rules' }
 
 function replay.options(command)
   command:argument('log', 'File that the setting record named, or -.'):argname 'LOG'
@@ -15,12 +16,14 @@ end
 
 local function command_line(args)
   local words = { programs.opensmtpd() .. '/filter-mtasts', '-r', args.log }
-  for name, setting in pairs(core.settings()) do
-    if setting.value ~= setting.default then
-      words[#words + 1] = '-s'
-      words[#words + 1] = name .. '=' .. setting.value
-    end
+  local function set(name, value)
+    words[#words + 1] = '-s'
+    words[#words + 1] = name .. '=' .. value
   end
+  for name, setting in pairs(core.settings()) do
+    if setting.value ~= setting.default and name ~= 'rules' then set(name, setting.value) end
+  end
+  set('rules', system.rules_file() or 'none')
   for i, word in ipairs(words) do words[i] = programs.quoted(word) end
   return table.concat(words, ' ')
 end

@@ -2,8 +2,18 @@
 -- What all hooks share: how a file with rules is loaded, and what becomes of a rule that fails.
 local core = require 'mtasts.core'
 
--- hooks: the rules that were set, by kind. Whoever loads rules anew puts another table in its place.
-local rules = { hooks = { policy = {}, verdict = {}, alarm = {} } }
+-- hooks: the rules that were set, by kind; exceptions: those that were declared, which are rules as well.
+local rules = {}
+
+-- Takes all rules away, and returns them for put_back: for whoever loads rules anew.
+function rules.take_out()
+  local before = { hooks = rules.hooks, exceptions = rules.exceptions }
+  rules.hooks, rules.exceptions = { policy = {}, verdict = {}, alarm = {}, session = {} }, {}
+  return before
+end
+rules.take_out()
+
+function rules.put_back(before) rules.hooks, rules.exceptions = before.hooks, before.exceptions end
 
 -- A message handler for xpcall.
 function rules.trace(message)
@@ -18,14 +28,15 @@ function rules.complain(domain, what, text)
   core.log('error', domain, what .. ': ' .. text:gsub('%s*\n%s*', ' | '))
 end
 
--- Runs a file with rules; what it requires is looked for beside it first. Returns true, or nil and why (lines).
-function rules.load(path)
+-- Runs a file with rules; what it requires is looked for beside it first. Returns true, or nil and why (lines). quiet: see exceptions.lua.
+function rules.load(path, quiet)
   local chunk, why = loadfile(path)
   if not chunk then return nil, why end
   local folder = path:match '^(.*)/[^/]*$' or '.'
   package.path = folder .. '/?.lua;' .. package.path
   local ok, trace = xpcall(chunk, rules.trace, path)
   if not ok then return nil, trace end
+  require 'mtasts.exceptions'.tell_at_load(quiet)
   return true
 end
 

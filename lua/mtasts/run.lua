@@ -10,8 +10,8 @@ end
 local core = require 'mtasts.core'
 
 local valued = { ['--store'] = 'store', ['--ca-file'] = 'ca_file', ['--rules'] = 'rules', ['--set'] = 'set',
-  ['--nameserver'] = 'nameserver' }
-local known = { '--store', '--ca-file', '--rules', '--set', '--nameserver', '--json', '--verbose', '--help' }
+  ['--settings'] = 'settings',  ['--nameserver'] = 'nameserver' }
+local known = { '--store', '--ca-file', '--rules', '--set', '--settings', '--nameserver', '--json', '--verbose', '--help' }
 
 local function unknown(word, cli)
   local near = core.nearest(word, known)
@@ -43,7 +43,7 @@ function run.main(words, cli, configure)
   end
   local script = words[i]
   if not script then cli.refuse 'run: which script? mtasts run SCRIPT [ARG...]' end
-  configure(args)
+  configure(args, 'rules')
   local own = { [0] = script, [-1] = 'mtasts' }
   table.move(words, i + 1, #words, 1, own)
   _G.arg = own

@@ -4,7 +4,7 @@ local core = require 'mtasts.core'
 local machine = require 'mtasts.machine'
 local text = require 'mtasts.text'
 
-local setup = {}
+local setup = { uses = 'nothing' }
 
 local servers <const> = { 'opensmtpd', 'exim' }
 -- Which option is for which server alone.

@@ -5,10 +5,14 @@ local text = require 'mtasts.text'
 
 local store = {}
 
+-- Rules may have a say in what is refreshed, and are told of alarms.
+function store.uses(args) return (args.what == 'refresh' or args.exceptions) and 'rules' or 'settings' end
+
 function store.options(command)
   command:argument('what', 'What to do.'):choices { 'list', 'show', 'flush', 'refresh', 'stats', 'sessions' }
   command:argument('domains', 'Domains, for show, flush, refresh and sessions.'):argname 'DOMAIN':args '*'
   command:flag('--all', 'flush: forget every domain.')
+  command:flag('--exceptions', 'list: the exceptions that rules declare, instead.')
   command:option('--day', 'sessions: this day in UTC.'):argname 'YYYY-MM-DD'
 end
 
@@ -38,7 +42,27 @@ end
 
 local actions = {}
 
+-- They stand in the file of rules, which is the truth.
+local function list_exceptions(args, cli)
+  local exceptions = require 'mtasts.exceptions'
+  local list = exceptions.list()
+  local widths = { 0, 0 }
+  for _, each in ipairs(list) do widths = { math.max(widths[1], #each.domain), math.max(widths[2], #each.mode) } end
+  for _, each in ipairs(list) do
+    if args.json then
+      print(core.json_encode { domain = each.domain, mode = each.mode, reason = each.reason, ['until'] = each.ends, over = each.over })
+    else
+      local last = each.ends and exceptions.last_day(each.ends)
+      local ends = each.over and text.paint('warning', 'over since ' .. last) or last and 'until ' .. last or 'no end'
+      print(('%-' .. widths[1] .. 's  %-' .. widths[2] .. 's  %s: %s'):format(each.domain, each.mode, ends, text.clean(each.reason)))
+    end
+  end
+  if #list == 0 and not args.json then io.stderr:write 'mtasts: the rules declare no exceptions\n' end
+  return cli.exit.good
+end
+
 function actions.list(args, cli)
+  if args.exceptions then return list_exceptions(args, cli) end
   local entries, err = core.store_list()
   if not entries then return failed(err, cli) end
   for _, entry in ipairs(entries) do print_entry(entry, args) end

@@ -60,6 +60,8 @@ class Exim(tools.Case):
                  "dns_deadline_ms = 300", "mail_deadline_ms = 3000", *lines]
         if rules is not None:
             lines.append(f"rules = {self.write('rules.lua', rules)}")
+        else:
+            lines.append("rules = none")  # not those of this machine
         self.file = self.write("mtasts.conf", "\n".join(lines) + "\n")
 
     def exim(self, code, *words, **more):
@@ -254,6 +256,25 @@ class Events(Exim):
         self.assertEqual([row["count"] for row in rows.values()], [1, 1])
         self.assertEqual(rows["starttls-not-supported"]["source"], "192.0.2.1")
         self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("exim-")], [])
+
+    def test_a_hook_of_the_rules_is_told_after_a_session_was_counted(self):
+        told = os.path.join(self.folder, "told")
+        hook = f"""
+        require('mtasts').on('session', function(s)
+          local file = io.open({told!r}, 'a')
+          file:write(('%s %s %s %s %s %s %s\\n'):format(s.domain, s.policy_type, s.mode, s.ok, s.result, s.mx, s.address))
+          file:close()
+        end)"""
+        self.settings(rules=hook)
+        self.fill(("enforce.test", "enforce", "e1", "mx: mx.enforce.test\n"))
+        bare = self.INFO.replace("cipher=TLS1.3:X", "cipher=").replace("cv=1", "cv=0")
+        self.session(("tcp:connect", "25", bare), ("smtp:ehlo", "mx.enforce.test\nSIZE", bare), ("tcp:close", "", bare))
+        end = time.monotonic() + 10  # nobody waits for it
+        while not os.path.exists(told) or not os.path.getsize(told):
+            self.assertLess(time.monotonic(), end, "the hook was not told")
+            time.sleep(0.02)
+        with open(told, encoding="ascii") as file:
+            self.assertEqual(file.read(), "enforce.test sts enforce false starttls-not-supported mx.enforce.test 192.0.2.7\n")
 
     def test_that_no_mx_was_permitted_is_counted(self):
         self.fill(("enforce.test", "enforce", "e1", "mx: mx.enforce.test\n"))

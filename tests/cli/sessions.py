@@ -125,6 +125,29 @@ class Sessions(tools.Case):
         self.ends(0, "store", "--store", self.store, "flush", "--all")
         self.assertIn("1 went well", self.of(0).out)
 
+    def test_a_hook_is_told_of_what_a_script_records_but_not_of_what_it_records_itself(self):
+        rules = self.write("rules.lua", """
+        local mtasts = require 'mtasts'
+        mtasts.on('session', function(s)
+          print(s.domain, s.policy_type, s.ok, s.result, s.mx, s.reason, math.type(s.time), pcall(function() s.mx = 'x' end))
+          mtasts.record_session { domain = 'inner.test' }
+        end)
+        mtasts.on('session', function() error 'the second fails' end)
+        """)
+        script = self.write("s.lua", """
+        local mtasts = require 'mtasts'
+        assert(mtasts.record_session { domain = 'A.Test.', mx = 'mx.a.test', result = 'tls-handshake', reason = 'why' })
+        assert(mtasts.record_session { domain = 'b.test' })
+        assert(not mtasts.record_session { domain = '[192.0.2.1]' })
+        """)
+        result = self.ends(0, "run", "--store", self.store, "--rules", rules, script, allow_traceback=True)
+        self.assertEqual([line.split("\t")[:7] for line in result.lines], [
+            ["a.test", "no-policy-found", "false", "validation-failure", "mx.a.test", "why", "integer"],
+            ["b.test", "no-policy-found", "true", "nil", "nil", "nil", "integer"]])
+        self.assertEqual(result.out.count("read-only"), 2)
+        self.assertEqual(result.error.count("hook 'session' number 2 failed: "), 2)
+        self.assertIn("inner.test", self.of(0).out)
+
 
 if __name__ == "__main__":
     tools.main()

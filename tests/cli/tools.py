@@ -28,7 +28,8 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="mtasts-cli-")
         self.addCleanup(shutil.rmtree, self.folder)
-        self.environment = {"PATH": os.environ["PATH"], "HOME": self.folder, "LC_ALL": "C.UTF-8"}
+        self.environment = {"PATH": os.environ["PATH"], "HOME": self.folder, "LC_ALL": "C.UTF-8",
+                            "MTASTS_ETC": os.path.join(self.folder, "etc")}  # not the machine's own settings and rules
         for name in os.environ:
             if name.endswith("SAN_OPTIONS"):
                 self.environment[name] = os.environ[name]

@@ -56,6 +56,9 @@ mtasts.on('policy', function(answer) if rule then return rule(answer) end end)
 local alarms = {}
 mtasts.on('alarm', function(domain, info) alarms[#alarms + 1] = { domain, info } end)
 
+local counted = {}
+mtasts.on('session', function(session) counted[#counted + 1] = session end)
+
 local function source(file)
   local handle = assert(io.open(ROOT .. '/' .. file))
   local text = handle:read 'a'
@@ -121,7 +124,7 @@ describe('mtasts.api', function()
 
   it('names every hook, and no other', function()
     for kind in pairs(api.hooks) do assert.has_no_error(function() mtasts.on(kind, function() end) end) end
-    for _, kind in ipairs { 'session', 'answer', 'hosts' } do
+    for _, kind in ipairs { 'sessions', 'answer', 'hosts' } do
       assert.has_error(function() mtasts.on(kind, function() end) end)
       assert.is_nil(api.hooks[kind])
     end
@@ -221,6 +224,7 @@ describe('mtasts.api', function()
     local kinds = {
       answer = { 'lua/bind_answer.c', 'void push_answer' }, host = { 'lua/bind_answer.c', 'static void push_host' },
       step = { 'lua/bind_answer.c', 'static void push_trace' }, tls = { 'lua/bind_probe.c', 'void push_tls' },
+      counted = { 'lua/bind_hook.c', 'static int make_counted' },
       error = { 'lua/bind_values.c', 'void push_error' }, alarm = { 'lua/bind_hook.c', 'static int make_alarm' },
     }
     local elsewhere = { answer = { max_age = true }, error = { at = true } }
@@ -239,6 +243,25 @@ describe('mtasts.api', function()
         assert.is_true(found[field], ('%s.%s is documented, but nothing sets it'):format(kind, field))
       end
     end
+  end)
+
+  it('names every field of a session that was counted', function()
+    local store = os.tmpname()
+    os.remove(store)
+    local world <close> = mtasts.fake {
+      dns = { ['_mta-sts.a.test TXT'] = { 'v=STSv1; id=1;' } }, https = { ['mta-sts.a.test'] = POLICY },
+    }
+    mtasts.configure { store = store, log = 'none' }
+    assert.is_truthy(mtasts.lookup('a.test', { depth = 'policy' }))
+    assert.is_true(mtasts.record_session {
+      domain = 'a.test', type = 'sts', mx = 'mx1.a.test', address = '192.0.2.1', source = '192.0.2.2', helo = 'mx1.a.test',
+      result = 'cert-expired', reason = 'it has expired',
+    })
+    mtasts.configure { store = 'none' }
+    for _, file in ipairs { store, store .. '-wal', store .. '-shm' } do os.remove(file) end
+    assert.equal(1, #counted)
+    see('counted', counted[1])
+    assert.is_true(world ~= nil)
   end)
 
   it('names every field that answers, probes, findings and alarms really have', function()

@@ -28,7 +28,8 @@ class Table:
             fill(store)
         if path is None:
             with open(self.conf, "w", encoding="ascii") as out:
-                out.write(f"# nobody listens there\nnameservers = [127.0.0.1]:1\nstore = {store}\nlog = stderr\ndns_deadline_ms = 500\n{more}")
+                # nobody listens there; and not the rules of this machine
+                out.write(f"rules = none\nnameservers = [127.0.0.1]:1\nstore = {store}\nlog = stderr\ndns_deadline_ms = 500\n{more}")
         self.socket, other = socket.socketpair()
         self.socket.settimeout(20)
         self.errors = open(f"{folder}/stderr", "w+", encoding="utf-8")
@@ -132,7 +133,7 @@ def proceed(session):
 
 
 def fill(store):
-    done = subprocess.run([f"{options.build}/mtasts", "run", f"{HERE}/cached.lua"], env=os.environ | {"STORE": store, "COUNT": str(CACHED)},
+    done = subprocess.run([f"{options.build}/mtasts", "run", f"{HERE}/cached.lua"], env=os.environ | {"STORE": store, "COUNT": str(CACHED), "MTASTS_ETC": "/nowhere"},
                           capture_output=True, text=True)
     if done.returncode != 0:
         raise AssertionError(f"the store cannot be filled: {done.stdout}{done.stderr}")

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC
+ * One file of rules, loaded: a Lua state. When the file has changed another one takes its place, and this one ends what it began. */
+#ifndef MTASTS_FILTERS_RULESET_H
+#define MTASTS_FILTERS_RULESET_H
+
+#include "base/log.h"
+#include "env.h"
+#include "filter_line.h"
+#include "rules.h"
+
+struct ruleset {
+  struct ruleset *older; /* that still have something under way */
+  lua_State *L;
+  size_t used;
+  struct env *env;
+  struct mts_log *log;
+  int ask; /* reference of the function that asks the hooks */
+  bool wanted[FILTER_PHASE_COMMIT + 1];
+  size_t calls;    /* hooks that were asked, and whose decision was not handed on */
+  int64_t left_ms; /* since when newer rules count */
+};
+
+struct ruleset_config {
+  const struct mts_settings *settings;
+  const char *file;
+  struct mts_log *log;
+  struct event_base *base; /* NULL: within its callbacks, so who waits while the file is loaded has a loop of its own */
+  bool may_tell;
+  void (*wake)(void *arg);
+  void *arg;
+};
+/* On failure why tells, in lines. */
+enum mts_err ruleset_new(const struct ruleset_config *config, char why[RULES_WHY_SIZE], struct ruleset **set);
+/* Objects of sessions that go on move to another set, unless that is NULL. */
+void ruleset_free(struct ruleset **set, struct ruleset *heir);
+/* function(argument as light userdata), protected; an error is logged. */
+bool ruleset_enter(struct ruleset *set, lua_CFunction function, void *argument);
+void ruleset_say_error(struct ruleset *set); /* what lies on the stack */
+void ruleset_run(struct ruleset *set, bool *well);
+bool ruleset_is_idle(const struct ruleset *set);
+
+#endif
