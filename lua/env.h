@@ -22,6 +22,7 @@ LUA_API int lua_error(lua_State *L) __attribute__((noreturn));
 struct op;
 struct task;
 struct shared_answers;
+struct mts_log;
 struct mts_store;
 
 /* What can be waited for: the first member of an operation and of a task. */
@@ -117,6 +118,9 @@ enum mts_err env_copy_settings(const struct mts_settings *from, struct mts_setti
 #define ENV_LINE_SIZE 1000
 /* Why a task failed, its traceback included, as one line; raises nothing. */
 void env_one_line(const struct task *task, char line[ENV_LINE_SIZE]);
+/* What a rule did wrong, for the log: once a minute for each place (file:line), the first that the text names; where: what stands for one if
+ * there is none. Raises nothing. */
+void env_complain(struct mts_log *log, const char *domain, const char *where, const char *text);
 /* A line for the log of the context; raises nothing. */
 void env_log(struct env *env, int level, const char *domain, const char *text);
 

@@ -46,7 +46,7 @@ struct rules {
 /* ---- entering Lua ---- */
 
 static void say(struct rules *rules, const char *text) {
-  mts_log_seldom(rules->log, MTS_LOG_ERROR, "rules", NULL, "%s", text ? text : "Lua failed without a text");
+  env_complain(rules->log, NULL, "rules", text ? text : "Lua failed without a text");
 }
 
 /* What lies on the stack. */

@@ -13,9 +13,9 @@ function rules.trace(message)
   return debug.traceback(message, 2)
 end
 
--- An error of a rule becomes one line of the log, its traceback included.
+-- An error of a rule becomes one line of the log, its traceback included; once a minute for each place in a file, or else for what it says.
 function rules.complain(domain, what, text)
-  core.log('error', domain, what .. ': ' .. text:gsub('%s*\n%s*', ' | '))
+  core.complain(domain, what:gsub('^session %x+: ', ''), what .. ': ' .. text:gsub('%s*\n%s*', ' | '))
 end
 
 -- Runs a file with rules; what it requires is looked for beside it first. Returns true, or nil and why (lines).
