@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: ISC
 -- What all hooks share: how a file with rules is loaded, and what becomes of a rule that fails.
 local core = require 'mtasts.core'
+local sandbox = require 'mtasts.sandbox'
 
 -- hooks: the rules that were set, by kind. Whoever loads rules anew puts another table in its place.
+-- globals: those of the file that was loaded last.
 local rules = { hooks = { policy = {}, verdict = {}, alarm = {} } }
 
 -- A message handler for xpcall.
@@ -20,12 +22,18 @@ end
 
 -- Runs a file with rules; what it requires is looked for beside it first. Returns true, or nil and why (lines).
 function rules.load(path)
-  local chunk, why = loadfile(path)
-  if not chunk then return nil, why end
   local folder = path:match '^(.*)/[^/]*$' or '.'
-  package.path = folder .. '/?.lua;' .. package.path
+  local before = package.path
+  package.path = folder .. '/?.lua;' .. before
+  local globals = sandbox.globals()
+  local chunk, why = loadfile(path, nil, globals)
+  if not chunk then
+    package.path = before
+    return nil, why
+  end
   local ok, trace = xpcall(chunk, rules.trace, path)
   if not ok then return nil, trace end
+  rules.globals = globals
   return true
 end
 
