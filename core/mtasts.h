@@ -283,6 +283,8 @@ MTS_PUBLIC enum mts_err mts_session_record(struct mts *m, const struct mts_sessi
   X(retry_s, number, "300", "no new fetch of the same policy id within this time of a failed one; grows up to a day")              \
   X(background, bool, "no", "check and refresh cached policies while the program runs; for long-lived programs")                    \
   X(rules, text, "", "file with rules in Lua; empty: /etc/mtasts/rules.lua if it exists; \"none\": none")                              \
+  X(rules_allow, list, "", "what else rules may use: execute (os.execute), popen (io.popen), loadlib (package.loadlib), debug, all; empty: "     \
+                           "none of these")                                                                                        \
   X(record, text, "", "file to which filter-mtasts appends what smtpd says, for mtasts replay; empty: none")                       \
   X(count_sessions, bool, "yes", "what smtpd or Exim loads counts in the store how TLS with mail hosts went, for TLS reporting (RFC 8460)")   \
   X(memory_entries, number, "20000", "domains kept in memory by a long-lived program")                                             \

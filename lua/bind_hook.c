@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "env.h"
+#include "resolve/context.h"
 
 static const char ask_key, alarm_key, session_key; /* registry: functions of mtasts.lua */
 
@@ -37,7 +38,7 @@ static void rule_done(struct task *task) {
   if (!task->ok) {
     char line[ENV_LINE_SIZE];
     env_one_line(task, line);
-    env_log(env, MTS_LOG_ERROR, wait->domain, line);
+    if (env->m) env_complain(env->m->log, wait->domain, "rule", line);
   } else if (lua_gettop(co) >= 3 && lua_type(co, 1) == LUA_TSTRING && lua_type(co, 2) == LUA_TSTRING) {
     has = mts_mode_from_name(lua_tostring(co, 1), &opinion.mode);
     copy_text(opinion.reason, sizeof opinion.reason, lua_tostring(co, 2));
@@ -205,6 +206,14 @@ void env_let_lookups_go(struct env *env) {
   }
 }
 
+/* complain(domain or nil, where, text): a line for the log, seldom; see env_complain */
+static int l_complain(lua_State *L) {
+  struct env *env = env_get(L);
+  const char *domain = luaL_optstring(L, 1, NULL), *where = luaL_checkstring(L, 2), *text = luaL_checkstring(L, 3);
+  env_complain(env_context(L, env)->log, domain, where, text);
+  return 0;
+}
+
 /* set_hooks(ask(kind, answer) -> mode, reason, until; alarm(domain, info)) */
 static int l_set_hooks(lua_State *L) {
   struct env *env = env_get(L);
@@ -218,4 +227,5 @@ static int l_set_hooks(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg hook_functions[] = {{"set_hooks", l_set_hooks}, {"set_session_hook", l_set_session_hook}, {NULL, NULL}};
+const luaL_Reg hook_functions[] = {
+    {"set_hooks", l_set_hooks}, {"set_session_hook", l_set_session_hook}, {"complain", l_complain}, {NULL, NULL}};

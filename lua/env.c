@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/nearest.h"
 #include "resolve/context.h"
@@ -92,6 +93,26 @@ struct mts *env_give_context(lua_State *L, struct env *env) {
 
 void env_log(struct env *env, int level, const char *domain, const char *text) {
   if (env->m) mts_log_write(env->m->log, (enum mts_log_level)level, domain, "%s", text);
+}
+
+/* The first FILE:LINE: in the text. */
+static struct mts_span place_in(const char *text) {
+  for (const char *colon = strchr(text, ':'); colon; colon = strchr(colon + 1, ':')) {
+    size_t digits = strspn(colon + 1, "0123456789");
+    if (digits == 0 || colon[1 + digits] != ':') continue;
+    const char *begin = colon;
+    while (begin > text && !strchr(" |\t\n", begin[-1])) begin--;
+    if (begin < colon) return mts_span(begin, (size_t)(colon - begin) + 1 + digits);
+  }
+  return mts_span(text, 0);
+}
+
+void env_complain(struct mts_log *log, const char *domain, const char *where, const char *text) {
+  char key[512];
+  struct mts_span place = place_in(text);
+  if (place.n >= sizeof key) place = mts_span(place.p + place.n - (sizeof key - 1), sizeof key - 1);
+  mts_text_format(key, sizeof key, "%.*s", (int)place.n, place.p);
+  mts_log_seldom(log, MTS_LOG_ERROR, place.n ? key : where, domain, "%s", text);
 }
 
 void env_one_line(const struct task *task, char line[ENV_LINE_SIZE]) {

@@ -22,6 +22,7 @@ LUA_API int lua_error(lua_State *L) __attribute__((noreturn));
 struct op;
 struct task;
 struct shared_answers;
+struct mts_log;
 struct mts_store;
 
 /* What can be waited for: the first member of an operation and of a task. */
@@ -102,9 +103,13 @@ struct task {
   bool in_session;                  /* a hook "session", or started by one: is told of no session */
   void (*ended)(struct task *task); /* NULL: nobody is told. Takes the results from the task's stack */
   void *ended_arg;
-  bool limited;        /* has a budget */
-  unsigned spent;      /* of it */
+  bool limited;      /* has a budget */
+  uint64_t spent;    /* of it, instructions */
+  int64_t looked_ms; /* when time was last counted since it went on; 0: not yet */
+  int64_t cpu_ms;    /* of the processor's time then; 0: never yet */
+  uint64_t looked_spent;
   const char *stopped; /* why it was stopped; NULL: it was not */
+  char place[80];      /* and where */
   int began_kb;        /* memory in use when it was first looked at; 0: not yet */
 };
 
@@ -133,6 +138,9 @@ enum mts_err env_copy_settings(const struct mts_settings *from, struct mts_setti
 #define ENV_LINE_SIZE 1000
 /* Why a task failed, its traceback included, as one line; raises nothing. */
 void env_one_line(const struct task *task, char line[ENV_LINE_SIZE]);
+/* What a rule did wrong, for the log: once a minute for each place (file:line), the first that the text names; where: what stands for one if
+ * there is none. Raises nothing. */
+void env_complain(struct mts_log *log, const char *domain, const char *where, const char *text);
 /* A line for the log of the context; raises nothing. */
 void env_log(struct env *env, int level, const char *domain, const char *text);
 
@@ -172,6 +180,10 @@ void wait_open(lua_State *L);
 
 /* budget.c: for a task that runs what an operator wrote; coroutines that it makes inherit it */
 void budget_begin(struct task *task);
+/* Instructions that the task may still run; UINT64_MAX: any number. Raises nothing. */
+uint64_t budget_left(lua_State *L);
+/* For functions in C that take as long as so many instructions. Stops the task, with this why (a static string), if it has not as many. */
+void budget_spend(lua_State *L, uint64_t instructions, const char *why);
 
 /* values */
 void push_error(lua_State *L, enum mts_err err, const char *subject, const char *detail); /* the table */
@@ -199,7 +211,8 @@ bool next_option(lua_State *L, int index, const char *const *known, size_t count
 enum mts_err open_store(lua_State *L, struct env *env, struct mts_store **store);
 
 extern const luaL_Reg pure_functions[], context_functions[], lookup_functions[], probe_functions[], hook_functions[],
-    fake_functions[], json_functions[], store_functions[], session_functions[], terminal_functions[], wait_functions[];
+    fake_functions[], json_functions[], store_functions[], session_functions[], terminal_functions[], wait_functions[],
+    guard_functions[];
 
 int luaopen_mtasts_core(lua_State *L);
 

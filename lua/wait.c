@@ -123,6 +123,7 @@ static bool is_as_left(const struct task *task) {
 static int resume(lua_State *L, struct task *task, int count) {
   task->started = true;
   task->waits_for = NULL;
+  task->looked_ms = 0;
   struct task *outer = task->env->current;
   task->env->current = task;
   int status = lua_resume(task->co, L, count, &count);

@@ -21,9 +21,10 @@
 #define CLEAN_SIZE 1500 /* fits LINE_SIZE even when JSON doubles each byte */
 #define SELDOM_MS 60000
 #define SELDOM_KEYS 64
+#define KEY_SIZE 64
 
 struct seldom {
-  const char *key;
+  char key[KEY_SIZE];
   int64_t said_ms;
   unsigned long held_back;
 };
@@ -176,7 +177,7 @@ static struct seldom *seldom_row(struct mts_log *log, const char *key, bool *kno
   for (size_t i = 0; i < log->seldom_count; i++) {
     struct seldom *row = &log->seldom[i];
     *known = true;
-    if (row->key == key || strcmp(row->key, key) == 0) return row;
+    if (strcmp(row->key, key) == 0) return row;
     if (row->said_ms < oldest->said_ms) oldest = row;
   }
   *known = false;
@@ -186,6 +187,8 @@ static struct seldom *seldom_row(struct mts_log *log, const char *key, bool *kno
 void mts_log_seldom(struct mts_log *log, enum mts_log_level level, const char *key, const char *domain, const char *format, ...) {
   if (!mts_log_wants(log, level)) return;
   bool known = false;
+  size_t key_n = strlen(key);
+  if (key_n >= KEY_SIZE) key += key_n - (KEY_SIZE - 1);
   struct seldom *row = seldom_row(log, key, &known);
   int64_t now = mts_clock_mono_ms(log->clock);
   if (known && now - row->said_ms < SELDOM_MS) {
@@ -193,7 +196,8 @@ void mts_log_seldom(struct mts_log *log, enum mts_log_level level, const char *k
     return;
   }
   unsigned long held_back = known ? row->held_back : 0;
-  *row = (struct seldom){.key = key, .said_ms = now};
+  *row = (struct seldom){.said_ms = now};
+  memccpy(row->key, key, 0, KEY_SIZE);
   char raw[1024 + 40];
   va_list args;
   va_start(args, format);

@@ -18,7 +18,7 @@ bool mts_log_wants(const struct mts_log *log, enum mts_log_level level);
 /* domain: whose decision it is, NULL if none. The message is cleaned to one printable line. log may be NULL: dropped. */
 void mts_log_write(struct mts_log *log, enum mts_log_level level, const char *domain, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* The same, at most once a minute per key (a static string); how many were held back is said with the next. */
+/* The same, at most once a minute per key (of a long one the end counts); how many were held back is said with the next. */
 void mts_log_seldom(struct mts_log *log, enum mts_log_level level, const char *key, const char *domain, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 

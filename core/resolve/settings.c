@@ -164,6 +164,26 @@ static enum mts_err check_nameservers(struct mts_settings *settings, const char 
   return MTS_OK;
 }
 
+/* A word that is misspelt must not look as if it allowed something. */
+static enum mts_err check_rules_allow(struct mts_settings *settings, const char *value) {
+  static const char *const known[] = {"execute", "popen", "loadlib", "debug", "all"};
+  const size_t count = sizeof known / sizeof *known;
+  for (const char *p = value + strspn(value, " \t,"); *p; p += strspn(p, " \t,")) {
+    size_t n = strcspn(p, " \t,"), i = 0;
+    while (i < count && (strlen(known[i]) != n || strncmp(known[i], p, n) != 0)) i++;
+    if (i == count) {
+      return refuse(settings, "rules_allow: \"%.*s\" is none of: execute, popen, loadlib, debug, all", n < 60 ? (int)n : 60, p);
+    }
+    p += n;
+  }
+  return MTS_OK;
+}
+
+static enum mts_err check_list(struct mts_settings *settings, enum setting which, const char *value) {
+  if (which == SETTING_nameservers) return check_nameservers(settings, value);
+  return which == SETTING_rules_allow ? check_rules_allow(settings, value) : MTS_OK;
+}
+
 static enum mts_err check(struct mts_settings *settings, enum setting which, const char *value) {
   bool yes;
   for (const char *p = value; *p; p++) {
@@ -173,7 +193,7 @@ static enum mts_err check(struct mts_settings *settings, enum setting which, con
     case TYPE_text:
       return MTS_OK;
     case TYPE_list:
-      return which == SETTING_nameservers ? check_nameservers(settings, value) : MTS_OK;
+      return check_list(settings, which, value);
     case TYPE_bool:
       return read_bool(value, &yes) ? MTS_OK : refuse(settings, "%s: \"%.40s\" is not yes or no", table[which].name, value);
     case TYPE_number:

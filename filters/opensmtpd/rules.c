@@ -131,7 +131,7 @@ static void ended(struct task *task) {
     call->decision.failed = true;
     char line[ENV_LINE_SIZE];
     env_one_line(task, line);
-    mts_log_seldom(rules->log, MTS_LOG_ERROR, "rules", NULL, "%s", line);
+    env_complain(rules->log, NULL, "rules", line);
   } else {
     call->decision.failed = lua_toboolean(co, 4);
   }

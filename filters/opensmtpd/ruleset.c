@@ -12,7 +12,7 @@
 
 void ruleset_say_error(struct ruleset *set) {
   const char *text = lua_tostring(set->L, -1);
-  mts_log_seldom(set->log, MTS_LOG_ERROR, "rules", NULL, "%s", text ? text : "Lua failed without a text");
+  env_complain(set->log, NULL, "rules", text ? text : "Lua failed without a text");
   lua_pop(set->L, 1);
 }
 

@@ -121,6 +121,8 @@
 ---@field retry_s? integer|string
 ---file with rules in Lua; empty: /etc/mtasts/rules.lua if it exists; "none": none
 ---@field rules? string
+---what else rules may use: execute (os.execute), popen (io.popen), loadlib (package.loadlib), debug, all; empty: none of these
+---@field rules_allow? string|string[]
 ---port of mail hosts when probing
 ---@field smtp_port? integer|string
 ---file of the store; empty: /var/lib/mtasts/mtasts.db if it can be written, else under $XDG_STATE_HOME; "none": memory only

@@ -35,17 +35,41 @@ function prose.budgets(page)
     Functions that a rule gives to mtasts.all have each a budget of their own, and coroutines share that of the rule that made them.
     There is no budget for scripts, nor while a file of rules is loaded. The Lua state of a program of mtasts itself takes at most 512
     MB in all.]]
+  page:paragraph()
+  page:text [[Functions of Lua that loop by themselves take from the same budget: a pattern of string.find, match, gmatch or gsub as
+    many instructions as it takes steps on this text, table.concat, insert, move, remove and sort one for each element, and load eight
+    for each byte of source. Whatever else takes long in the processor is counted as well: five seconds are a whole budget. So any
+    pattern may be used on what comes from mail, and one that would run for hours is not even begun.]]
   page:part 'Rules that fail'
   page:text [[A rule fails when it raises an error, when it returns what is no opinion or decision, or when it is stopped. It then
-    counts as no opinion: mail goes on as without it. The log has a line at level error, with file, line and traceback; the next rule
-    of the hook is asked, unless this one was stopped. A rule "alarm" is logged likewise. A function for Exim that fails makes the
-    expansion fail.]]
+    counts as no opinion: mail goes on as without it. The log has a line at level error, with file, line and traceback, for each place
+    in the files of rules once a minute: the next line tells how many were held back. The next rule of the hook is asked, unless this
+    one was stopped. A rule "alarm" is logged likewise. A function for Exim that fails makes the expansion fail, and since each call
+    has a process of its own each failure is logged.]]
   page:paragraph()
   page:text [[A file of rules that cannot be loaded stops filter-mtasts and table-mtasts at their start, and ends a command with exit
     code 64. Exim's module logs it and looks up without rules; mtasts_call fails.]]
+  page:part 'What rules cannot do'
+  page:text [[Rules run with the rights of their program and may open files. These functions raise an error in rules, in all programs,
+    until the setting rules_allow of mtasts(1) names the word:]]
+  page:raw '.Bl -tag -width "execute"'
+  page:raw '.It execute'
+  page:text 'os.execute'
+  page:raw '.It popen'
+  page:text 'io.popen'
+  page:raw '.It loadlib'
+  page:text 'package.loadlib'
+  page:raw '.It debug'
+  page:text [[The library debug, but debug.traceback, which is always there; and binary chunks for load. Who has debug can reach all else,
+    too.]]
+  page:raw '.It all'
+  page:text 'All of these.'
+  page:raw '.El'
   page:paragraph()
-  page:text [[Rules are trusted: they run with the rights of their program, and may open files and start programs. There is no os.exit
-    in programs that a mail server starts.]]
+  page:text [[os.exit is never there in programs that a mail server starts. Rules have a table of globals and loaded modules of their
+    own, and modules that they require see the same. Modules written in C may be required, as Debian has them: their code can do what it
+    likes, so rules_allow says nothing about them. Scripts that are run with mtasts run keep everything, and so does what is typed into
+    mtasts repl.]]
 end
 
 function prose.files(page)

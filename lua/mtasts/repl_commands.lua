@@ -110,6 +110,7 @@ function commands.load_rules()
   if ok and not stopped then
     -- What they require later is looked for beside them, too.
     package.path = (file:match '^(.*)/[^/]*$' or '.') .. '/?.lua;' .. commands.path
+    setmetatable(_G, { __index = rules.globals }) -- what rules keep in globals can be looked at
     return true
   end
   rules.put_back(before)

@@ -145,7 +145,7 @@ class Sessions(tools.Case):
             ["a.test", "no-policy-found", "false", "validation-failure", "mx.a.test", "why", "integer"],
             ["b.test", "no-policy-found", "true", "nil", "nil", "nil", "integer"]])
         self.assertEqual(result.out.count("read-only"), 2)
-        self.assertEqual(result.error.count("hook 'session' number 2 failed: "), 2)
+        self.assertEqual(result.error.count("hook 'session' number 2 failed: "), 1)  # once a minute for each place
         self.assertIn("inner.test", self.of(0).out)
 
 

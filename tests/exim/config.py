@@ -164,4 +164,4 @@ class Settings:
         self.now = {}
         self.set(store=self.store, nameservers="127.0.0.1", log_level="info")
         if ruled:
-            self.set(rules=self.rules)
+            self.set(rules=self.rules, rules_allow="execute")

@@ -66,7 +66,7 @@ describe('mtasts-lua(3)', function()
 
   it('gives the budget that a rule has', function()
     local source = read 'lua/budget.c'
-    assert.truthy(source:find('#define STEP 10000 ', 1, true) and source:find('#define MOST_STEPS 5000 ', 1, true))
+    assert.truthy(source:find('#define MOST 50000000 ', 1, true) and source:find('#define MOST_MS 5000 ', 1, true))
     assert.truthy(source:find('#define MOST_MEMORY_KB (64 << 10)', 1, true))
     holds(page, 'may run 50 million instructions', 'BUDGETS')
     assert.truthy(read('lua/host.h'):find('HOST_MEMORY_MOST ((size_t)512 << 20)', 1, true))

@@ -87,7 +87,7 @@ class Rules(Case):
         for name in ("fail", "loop", "hoard", "exit"):
             self.same(self.server.attempt(f"{name}@ruled.test")[1], "Ok", f"delivery of {name}")
         for words in ("ruled.lua:", "oh dear", "a rule was stopped: it ran more than 50 million instructions", "a rule that prints harms nobody",
-                      "attempt to call a nil value (field 'exit')"):
+                      "os.exit is off here: a rule must not end a program of the mail server"):
             self.same(words in self.server.log(), True, f"{words!r} in the log")
 
     def an_exception_counts_for_the_table_too(self):

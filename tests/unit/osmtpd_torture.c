@@ -39,7 +39,7 @@ const char *__lsan_default_suppressions(void) { return "leak:session_apart\n"; }
 
 static const char rules_text[] =
     "local mtasts, osmtpd = require 'mtasts', require 'mtasts.osmtpd'\n"
-    "mtasts.fake {\n"
+    "world = mtasts.fake {\n"
     "  dns = { ['_mta-sts.a.test TXT'] = { 'v=STSv1; id=1;' }, ['a.test MX'] = { '10 mx1.a.test' }, ['mx1.a.test A'] = { "
     "'192.0.2.1' } },\n"
     "  https = { ['mta-sts.a.test'] = 'version: STSv1\\nmode: enforce\\nmx: mx1.a.test\\nmax_age: 604800\\n' },\n"

@@ -278,6 +278,7 @@ return {
     ['setting refresh_s'] = { kind = 'setting', type = 'number' },
     ['setting retry_s'] = { kind = 'setting', type = 'number' },
     ['setting rules'] = { kind = 'setting', type = 'text' },
+    ['setting rules_allow'] = { kind = 'setting', type = 'list' },
     ['setting smtp_port'] = { kind = 'setting', type = 'number' },
     ['setting store'] = { kind = 'setting', type = 'text' },
     ['setting strict'] = { kind = 'setting', type = 'bool' },

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: ISC
+ * Functions of Lua that loop in C, where no instruction is counted: a rule's budget pays for them before they run. Each of these stands in
+ * the place of Lua's own and calls it; who has no budget notices nothing. */
+#include <lualib.h>
+
+#include "env.h"
+#include "pattern.h"
+
+#define IN_PATTERN "it took more than 50 million steps, most of them in a pattern of string.find, match, gmatch or gsub"
+#define IN_TABLE "it took more than 50 million steps, most of them in a function of table or string"
+
+static int original(lua_State *L) { return lua_tocfunction(L, lua_upvalueindex(1))(L); }
+
+/* ---- patterns ---- */
+
+/* An argument that tells a place in a text, as an offset; past its end: false. */
+static bool offset(lua_State *L, int index, size_t n, size_t *at) {
+  lua_Integer i = lua_tointeger(L, index); /* not there, no number: 0 */
+  if (i < 0) i = (lua_Integer)n + i < 0 ? 1 : (lua_Integer)n + i + 1;
+  *at = i > 0 ? (size_t)i - 1 : 0;
+  return *at <= n;
+}
+
+/* The arguments of the call; false: Lua's own function will complain, or has nothing to do. */
+static bool job_of(lua_State *L, bool from_init, struct pattern_job *job) {
+  if (!lua_isstring(L, 1) || !lua_isstring(L, 2)) return false;
+  *job = (struct pattern_job){.matches = UINT64_MAX};
+  job->subject = lua_tolstring(L, 1, &job->subject_n);
+  job->pattern = lua_tolstring(L, 2, &job->pattern_n);
+  return !from_init || offset(L, 3, job->subject_n, &job->from);
+}
+
+static int pay(lua_State *L, uint64_t cost) {
+  budget_spend(L, cost, IN_PATTERN);
+  return original(L);
+}
+
+static int l_find(lua_State *L) {
+  uint64_t left = budget_left(L);
+  struct pattern_job job;
+  if (left == UINT64_MAX || !job_of(L, true, &job)) return original(L);
+  if (lua_toboolean(L, 4) || pattern_is_plain(job.pattern, job.pattern_n)) return pay(L, plain_cost(&job, left));
+  job.once = job.anchors = true;
+  return pay(L, pattern_cost(&job, left));
+}
+
+static int l_match(lua_State *L) {
+  uint64_t left = budget_left(L);
+  struct pattern_job job;
+  if (left == UINT64_MAX || !job_of(L, true, &job)) return original(L);
+  job.once = job.anchors = true;
+  return pay(L, pattern_cost(&job, left));
+}
+
+/* All of it is paid for at once; a loop that ends early could have had it cheaper. */
+static int l_gmatch(lua_State *L) {
+  uint64_t left = budget_left(L);
+  struct pattern_job job;
+  if (left == UINT64_MAX || !job_of(L, true, &job)) return original(L);
+  return pay(L, pattern_cost(&job, left));
+}
+
+static int l_gsub(lua_State *L) {
+  uint64_t left = budget_left(L);
+  struct pattern_job job;
+  if (left == UINT64_MAX || !job_of(L, false, &job)) return original(L);
+  job.anchors = true;
+  if (lua_isinteger(L, 4)) job.matches = lua_tointeger(L, 4) > 0 ? (uint64_t)lua_tointeger(L, 4) : 0;
+  return pay(L, pattern_cost(&job, left));
+}
+
+/* ---- loops over numbers ---- */
+
+static void elements(lua_State *L, lua_Integer first, lua_Integer last) {
+  if (last >= first) budget_spend(L, (uint64_t)last - (uint64_t)first + 1, IN_TABLE);
+}
+
+/* Its length as Lua's functions see it. */
+static lua_Integer length(lua_State *L, int index) { return lua_istable(L, index) ? luaL_len(L, index) : 0; }
+
+/* Of two empty texts Lua would go through all rounds for nothing. */
+static int l_rep(lua_State *L) {
+  if (budget_left(L) == UINT64_MAX || !lua_isstring(L, 1) || !lua_isinteger(L, 2) || lua_tointeger(L, 2) <= 0) return original(L);
+  lua_Integer rounds = lua_tointeger(L, 2);
+  if (luaL_len(L, 1) == 0 && (lua_isnoneornil(L, 3) || (lua_isstring(L, 3) && luaL_len(L, 3) == 0))) {
+    lua_pushliteral(L, "");
+    return 1;
+  }
+  /* What does not fit the memory is refused by Lua, at once. */
+  elements(L, 1, rounds < (lua_Integer)1 << 30 ? rounds / 8 : 0);
+  return original(L);
+}
+
+/* concat(list, sep, i, j) */
+static int l_concat(lua_State *L) {
+  if (budget_left(L) != UINT64_MAX && lua_istable(L, 1))
+    elements(L, luaL_optinteger(L, 3, 1), lua_isnoneornil(L, 4) ? length(L, 1) : luaL_checkinteger(L, 4));
+  return original(L);
+}
+
+/* move(from, first, last, to, into) */
+static int l_move(lua_State *L) {
+  if (budget_left(L) != UINT64_MAX && lua_isinteger(L, 2) && lua_isinteger(L, 3))
+    elements(L, lua_tointeger(L, 2), lua_tointeger(L, 3));
+  return original(L);
+}
+
+/* insert(list, at, value), remove(list, at) */
+static int l_shift(lua_State *L) {
+  bool pays = budget_left(L) != UINT64_MAX && lua_gettop(L) >= 2 && lua_isinteger(L, 2);
+  if (pays) elements(L, lua_tointeger(L, 2), length(L, 1));
+  return original(L);
+}
+
+static int l_sort(lua_State *L) {
+  if (budget_left(L) == UINT64_MAX) return original(L);
+  lua_Integer n = length(L, 1), rounds = 1;
+  while (rounds < 32 && n >> rounds) rounds++;
+  elements(L, 1, n < INT32_MAX ? n * rounds : 0); /* longer ones Lua refuses */
+  return original(L);
+}
+
+/* ---- putting them in place ---- */
+
+static const luaL_Reg in_string[] = {{"find", l_find}, {"match", l_match}, {"gmatch", l_gmatch},
+                                     {"gsub", l_gsub}, {"rep", l_rep},     {NULL, NULL}};
+static const luaL_Reg in_table[] = {{"concat", l_concat}, {"move", l_move}, {"insert", l_shift},
+                                    {"remove", l_shift},  {"sort", l_sort}, {NULL, NULL}};
+
+/* What somebody has put in the place of Lua's own is in Lua, and counted. */
+static void guard(lua_State *L, const char *library, const luaL_Reg *functions) {
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, library) == LUA_TTABLE) {
+    for (; functions->name; functions++) {
+      lua_CFunction now = lua_getfield(L, -1, functions->name) == LUA_TFUNCTION ? lua_tocfunction(L, -1) : NULL;
+      if (now && now != functions->func) {
+        lua_pushcclosure(L, functions->func, 1);
+        lua_setfield(L, -2, functions->name);
+      } else {
+        lua_pop(L, 1);
+      }
+    }
+  }
+  lua_pop(L, 2);
+}
+
+/* guard(): from now on; once more does nothing */
+static int l_guard(lua_State *L) {
+  guard(L, LUA_STRLIBNAME, in_string);
+  guard(L, LUA_TABLIBNAME, in_table);
+  return 0;
+}
+
+/* spend(instructions) */
+static int l_spend(lua_State *L) {
+  lua_Integer n = luaL_checkinteger(L, 1);
+  if (n > 0) budget_spend(L, (uint64_t)n, "it ran more than 50 million instructions, most of them to compile what it loads");
+  return 0;
+}
+
+const luaL_Reg guard_functions[] = {{"guard", l_guard}, {"spend", l_spend}, {NULL, NULL}};
