@@ -46,19 +46,19 @@ struct env {
   struct task *current; /* that runs */
   int in_core;
   void (*attach_rules)(struct env *env); /* NULL: there are none */
-  bool tells_sessions;                   /* there is a hook "session" */
   struct rule_wait *rule_waits;          /* rules that lookups wait for */
 
   /* Of a program whose rules are loaded anew while its context stays; see host.h. */
-  bool keeps_context;   /* the context is the program's, which frees it when no state has it any more */
   struct env *previous; /* that of the rules before, for which lookups may wait still; NULL: it is gone */
 
   /* Of a program that lives on a loop of its own; see host.h. */
   void *event_base;        /* lent to the context; NULL: who waits drives */
   void (*wake)(void *arg); /* tasks are in line again: call env_run soon, but not from within */
   void *wake_arg;
-  int kept_kb;  /* after the last collection that the program itself began */
-  bool settled; /* its rules are loaded: neither settings nor world change any more, and only tasks may wait */
+  bool settled;        /* its rules are loaded: neither settings nor world change any more, and only tasks may wait */
+  bool tells_sessions; /* there is a hook "session" */
+  bool keeps_context;  /* it is the program's, which frees it when no state has it any more */
+  int kept_kb;         /* after the last collection that the program itself began */
 
   void (*heed)(lua_State *L, struct env *env); /* bind_terminal.c: called while somebody waits, often. NULL: no person is there */
 };
