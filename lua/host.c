@@ -52,11 +52,21 @@ static void set_path(lua_State *L) {
   lua_pop(L, 3);
 }
 
+/* Lua makes what it needs for long texts with the first of them. Were memory to end in the midst of that, no long text could be made in this state
+ * any more: it stays half made. So it is made now, when a failure ends the start. */
+static void make_long_text(lua_State *L) {
+  luaL_Buffer buffer;
+  luaL_buffinitsize(L, &buffer, 4 * (size_t)LUAL_BUFFERSIZE);
+  luaL_pushresultsize(&buffer, 0);
+  lua_pop(L, 1);
+}
+
 void host_open(lua_State *L) {
   /* LUA_NOENV: what the environment says about Lua paths is for scripts' own hosts, not for this one. */
   lua_pushboolean(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
   luaL_openlibs(L);
+  make_long_text(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_mtasts_core);
   lua_setfield(L, -2, "mtasts.core");
