@@ -294,6 +294,39 @@ static void nothing_of_the_callers_stays_open(void **state) {
   close(told[0]);
 }
 
+/* A descriptor of the store's that is closed too late takes the number of the pipe with it: an answer would go into the file. */
+static void a_store_that_the_caller_has_open_is_not_written_to(void **state) {
+  (void)state;
+  char folder[] = "/tmp/mtasts-test-XXXXXX", file[64];
+  assert_non_null(mkdtemp(folder));
+  snprintf(file, sizeof file, "%s/mtasts.db", folder);
+  struct mts_settings *settings = NULL;
+  struct mts *before = m;
+  assert_int_equal(mts_settings_new(&settings), MTS_OK);
+  assert_int_equal(mts_settings_set(settings, "store", file), MTS_OK);
+  assert_int_equal(mts_new(settings, &m), MTS_OK);
+  mts_settings_free(&settings);
+  size_t removed;
+  assert_int_equal(mts_store_flush(m, NULL, &removed), MTS_OK); /* it is open */
+  for (int i = 0; i < 3; i++) free(run(answer, (char[]){"mode=none"}, 5000, 5000, WORKER_ANSWERED).text);
+  char magic[16] = "";
+  FILE *stream = fopen(file, "r");
+  assert_non_null(stream);
+  assert_int_equal(fread(magic, 1, sizeof magic, stream), sizeof magic);
+  fclose(stream);
+  assert_memory_equal(magic, "SQLite format 3", sizeof magic);
+  assert_int_equal(mts_store_flush(m, NULL, &removed), MTS_OK);
+  mts_free(&m);
+  m = before;
+  char path[80];
+  static const char *const ends[] = {"", "-wal", "-shm"};
+  for (size_t i = 0; i < 3; i++) {
+    snprintf(path, sizeof path, "%s%s", file, ends[i]);
+    unlink(path);
+  }
+  assert_int_equal(rmdir(folder), 0);
+}
+
 static int start(void **state) {
   (void)state;
   struct mts_settings *settings = NULL;
@@ -321,6 +354,7 @@ int main(void) {
       cmocka_unit_test(root_reads_no_store_where_others_write),
       cmocka_unit_test(it_answers_where_the_caller_has_closed_stdin_and_stdout),
       cmocka_unit_test(nothing_of_the_callers_stays_open),
+      cmocka_unit_test(a_store_that_the_caller_has_open_is_not_written_to),
   };
   return cmocka_run_group_tests(tests, start, end);
 }
