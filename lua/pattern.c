@@ -274,6 +274,7 @@ static const char *walk(struct walk *w, const char *s, const char *p) {
 /* ---- a whole search ---- */
 
 uint64_t pattern_cost(const struct pattern_job *job, uint64_t most) {
+  if (!job->subject || !job->pattern) return 0;
   struct walk w = {.s = job->subject,
                    .s_end = job->subject + job->subject_n,
                    .p = job->pattern,
