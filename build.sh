@@ -285,7 +285,7 @@ verb_test() {
         "-DCMAKE_CROSSCOMPILING_EMULATOR=valgrind;--quiet;--error-exitcode=99;--leak-check=full;--errors-for-leak-kinds=definite,indirect;--child-silent-after-fork=yes;--suppressions=$root/tests/valgrind.supp"
       compile "$root/build-valgrind"
       # Tests of many processes at once are about contention, which valgrind turns into minutes of waiting.
-      run_tests "$root/build-valgrind" "${pattern:-^(unit|net)\.}" -E _processes
+      MTASTS_TORTURE_LIGHT=1 run_tests "$root/build-valgrind" "${pattern:-^(unit|net)\.}" -E _processes
       ;;
   esac
 }
