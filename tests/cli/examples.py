@@ -124,7 +124,7 @@ class Rules(tools.Case):
             self.assertEqual([line for line in server.lines if " " in line and line[:4] in ("MAIL", "RCPT")],
                              ["MAIL FROM:<mtasts@relay.example>", "RCPT TO:<postmaster@relay.example>"])
             head, _, body = server.text.partition("\r\n\r\n")
-            self.assertRegex(head.lower(), "(?m)^subject: mta-sts: enforce.test\r$")
+            self.assertRegex(head.lower(), "(?m)^subject: mta-sts: enforce.test\r?$")
             self.assertRegex(head.lower(), "(?m)^auto-submitted: auto-generated\r?$")
             self.assertRegex(body, r"^The policy of enforce\.test cannot be fetched since 2026-01-0\d:\r\nenforce\.test: the policy host cannot be "
                              r"reached .*\r\n\r\nIt ends in 4 days, ")
