@@ -118,7 +118,7 @@ static int view_len(lua_State *L) {
 
 void read_only(lua_State *L, const char *name) {
   static const luaL_Reg shared[] = {{"__newindex", view_newindex}, {"__pairs", view_pairs}, {"__len", view_len}};
-  luaL_checkstack(L, 6, NULL);
+  luaL_checkstack(L, 7, NULL);
   int data = lua_gettop(L);
   lua_newtable(L);
   lua_createtable(L, 0, 6);
@@ -131,6 +131,7 @@ void read_only(lua_State *L, const char *name) {
   lua_pushstring(L, name);
   lua_setfield(L, -2, "__name");
   set_flag(L, "__metatable", false);
+  if (luaL_getmetafield(L, data, "__tostring") != LUA_TNIL) lua_setfield(L, -2, "__tostring"); /* an error is a line */
   lua_setmetatable(L, -2);
   lua_replace(L, data);
 }

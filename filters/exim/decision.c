@@ -91,23 +91,23 @@ static void tell_known(struct worker *worker, void *arg) {
   mts_buf_free(&text);
 }
 
-/* Many deliveries find the same work to do: one does it. A store that cannot take the lease could not take what is found, either. The
- * lookup takes the domain's own lease, so this is another name's. */
-static bool take_turn(struct mts *m, const char *domain, uint32_t life_ms) {
+/* Many deliveries find the same work to do: one does it. The lookup takes the domain's own lease, so this is another name's. */
+struct turn {
   char name[MTS_NAME_SIZE], owner[40];
+};
+
+/* A store that cannot take the lease could not take what is found, either. */
+static bool take_turn(struct mts *m, const char *domain, uint32_t life_ms, struct turn *turn) {
   struct mts_store *store = cache_store(m);
-  if (!store || (size_t)snprintf(name, sizeof name, "%s.invalid", domain) >= sizeof name) return false;
-  snprintf(owner, sizeof owner, "exim.%ld", (long)getpid());
+  if (!store || (size_t)snprintf(turn->name, sizeof turn->name, "%s.invalid", domain) >= sizeof turn->name) return false;
+  snprintf(turn->owner, sizeof turn->owner, "exim.%ld", (long)getpid());
   bool taken = false;
   int64_t held_until = 0, now = mts_clock_now_ms(&m->clock);
-  return mts_store_lease(store, name, owner, now, now + life_ms, &taken, &held_until) == MTS_OK && taken;
+  return mts_store_lease(store, turn->name, turn->owner, now, now + life_ms, &taken, &held_until) == MTS_OK && taken;
 }
 
-static void end_turn(struct mts *m, const char *domain) {
-  char name[MTS_NAME_SIZE], owner[40];
-  if (!m->store || (size_t)snprintf(name, sizeof name, "%s.invalid", domain) >= sizeof name) return;
-  snprintf(owner, sizeof owner, "exim.%ld", (long)getpid());
-  mts_store_unlease(m->store, name, owner);
+static void end_turn(struct mts *m, const struct turn *turn) {
+  if (m->store) mts_store_unlease(m->store, turn->name, turn->owner);
 }
 
 static struct worker_terms terms_of(const struct process *process) {
@@ -119,11 +119,12 @@ static struct worker_terms terms_of(const struct process *process) {
 
 static void look(const struct question *question, const struct mts_lookup_opts *opts) {
   struct mts *m = question->process->m;
-  if (!take_turn(m, question->domain, terms_of(question->process).life_ms)) return;
+  struct turn turn;
+  if (!take_turn(m, question->domain, terms_of(question->process).life_ms, &turn)) return;
   struct mts_answer *answer = NULL;
   if (mts_lookup(m, question->domain, opts, &answer) == MTS_OK) mts_answer_free(&answer);
   while (mts_turn(m, -1)) continue;
-  end_turn(m, question->domain);
+  end_turn(m, &turn);
 }
 
 static void check(struct worker *worker, void *arg) {
