@@ -156,7 +156,7 @@ enum mts_err mts_store_each(struct mts_store *store, bool (*each)(void *arg, con
     mts_entry_clear(&entry);
     if (err == MTS_ERR_STORE_NONE) err = MTS_OK;
   }
-  if (statement) sqlite3_reset(statement);
+  store_reset(store, statement);
   return err;
 }
 
@@ -172,7 +172,7 @@ static enum mts_err collect(struct mts_store *store, sqlite3_stmt *statement, st
     struct mts_span name = mts_span(p, (size_t)sqlite3_column_bytes(statement, 0));
     if (p && mts_name_is_normal(name)) err = mts_buf_add(names, name.p, name.n + 1); /* with its NUL */
   }
-  sqlite3_reset(statement);
+  store_reset(store, statement);
   return err;
 }
 

@@ -6,6 +6,7 @@
 
 void store_disconnect(struct mts_store *store, bool quietly) {
   if (!store->db) return;
+  store_owner_enter(store); /* it worked when the files were opened */
   if (quietly) sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
   for (size_t i = 0; i < STORE_SQL_TOTAL; i++) {
     sqlite3_finalize(store->statements[i]);
@@ -13,6 +14,7 @@ void store_disconnect(struct mts_store *store, bool quietly) {
   }
   sqlite3_close(store->db);
   store->db = NULL;
+  store_owner_leave(store);
 }
 
 static enum mts_err err_of(struct mts_store *store, int code) {

@@ -148,8 +148,9 @@ static enum mts_err make_file(struct mts_store *store, int folder, const char *n
     return refuse_errno(store, errno, "cannot be created, give this user the right to write in its folder");
   }
   bool fits = fstat(folder, &st) == 0;
-  if (fits && geteuid() == 0) fits = fchown(fd, st.st_uid, st.st_gid) == 0; /* for the mail server's own user */
-  if (fits) fits = fchmod(fd, FILE_MODE) == 0;                              /* whatever the umask */
+  if (fits && geteuid() == 0 && !store->owner.is_other)
+    fits = fchown(fd, st.st_uid, st.st_gid) == 0; /* for the mail server's own user */
+  if (fits) fits = fchmod(fd, FILE_MODE) == 0;    /* whatever the umask */
   int number = errno;
   if (!fits) unlinkat(folder, name, 0);
   close(fd);
@@ -165,19 +166,21 @@ static enum mts_err create(struct mts_store *store, const char *real_folder, con
   return err;
 }
 
-enum mts_err store_file_ensure(struct mts_store *store, char real[PATH_MAX]) {
-  char folder[PATH_MAX];
-  const char *name = NULL;
-  enum mts_err err = split_path(store, folder, &name);
+enum mts_err store_file_find(struct mts_store *store, struct store_place *place) {
+  enum mts_err err = split_path(store, place->folder, &place->name);
   if (err) return err;
-  int n = snprintf(real, PATH_MAX, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, name);
-  if (n < 0 || n >= PATH_MAX || strlen(name) > NAME_MAX) return refuse(store, MTS_ERR_STORE_OPEN, "the path is too long");
+  int n = snprintf(place->file, PATH_MAX, "%s/%s", strcmp(place->folder, "/") == 0 ? "" : place->folder, place->name);
+  if (n < 0 || n >= PATH_MAX || strlen(place->name) > NAME_MAX) return refuse(store, MTS_ERR_STORE_OPEN, "the path is too long");
+  return MTS_OK;
+}
+
+enum mts_err store_file_ensure(struct mts_store *store, const struct store_place *place) {
   struct stat st;
-  if (lstat(real, &st) != 0) {
+  if (lstat(place->file, &st) != 0) {
     if (errno != ENOENT) return refuse_errno(store, errno, "cannot be looked at");
-    err = create(store, folder, name);
+    enum mts_err err = create(store, place->folder, place->name);
     if (err) return err;
-    if (lstat(real, &st) != 0) return refuse_errno(store, errno, "cannot be looked at");
+    if (lstat(place->file, &st) != 0) return refuse_errno(store, errno, "cannot be looked at");
   }
   if (S_ISLNK(st.st_mode)) return refuse(store, MTS_ERR_STORE_OPEN, "is a symbolic link, which is refused; give the file itself");
   if (!S_ISREG(st.st_mode)) return refuse(store, MTS_ERR_STORE_OPEN, "is not a regular file");

@@ -266,7 +266,7 @@ enum mts_err mts_store_hosts_of_address(struct mts_store *store, const char *add
     mts_store_hosts_clear(&hosts);
     if (err == MTS_ERR_STORE_NONE) err = MTS_OK;
   }
-  sqlite3_reset(statement);
+  store_reset(store, statement);
   sqlite3_clear_bindings(statement); /* the text ends here */
   return err;
 }

@@ -51,8 +51,16 @@ enum store_sql {
   STORE_SQL_TOTAL
 };
 
+/* Whose rights its files are used with, where not this process's own. */
+struct store_owner {
+  bool is_other;
+  uid_t user;
+  gid_t group;
+};
+
 struct mts_store {
   char *path;
+  struct store_owner owner;
   const struct mts_clock *clock;
   struct mts_log *log;
   sqlite3 *db; /* NULL: opened by the next call */
@@ -68,11 +76,24 @@ struct mts_store {
 
 /* The default place. system_folder is /var/lib/mtasts but in tests. */
 enum mts_err store_default_path(const char *system_folder, struct mts_log *log, char **path);
-/* Sees to it that there is a regular file; real is its path without symbolic links. */
-enum mts_err store_file_ensure(struct mts_store *store, char real[PATH_MAX]);
+/* Where a file is, without symbolic links. */
+struct store_place {
+  char folder[PATH_MAX], file[PATH_MAX];
+  const char *name; /* in the store's path */
+};
+enum mts_err store_file_find(struct mts_store *store, struct store_place *place);
+/* Sees to it that there is a regular file. */
+enum mts_err store_file_ensure(struct mts_store *store, const struct store_place *place);
 /* false: gone, or another file than the one that is open. */
 bool store_file_is_same(const struct mts_store *store);
 void store_file_remember(struct mts_store *store);
+
+/* ---- owner.c ---- */
+
+enum mts_err store_owner_find(struct mts_store *store, const char *real_folder);
+/* Around all that touches files. What is between may be long, but must not call out. */
+enum mts_err store_owner_enter(struct mts_store *store);
+void store_owner_leave(const struct mts_store *store);
 
 /* ---- schema.c ---- */
 
@@ -98,6 +119,8 @@ enum mts_err store_statement(struct mts_store *store, enum store_sql which, sqli
 enum mts_err store_step(struct mts_store *store, sqlite3_stmt *statement, const char *doing, bool *row);
 /* Runs to the end, rows are not looked at. */
 enum mts_err store_run(struct mts_store *store, sqlite3_stmt *statement, const char *doing);
+/* Ends the reading of rows of which there may be more. */
+void store_reset(struct mts_store *store, sqlite3_stmt *statement);
 /* work within BEGIN IMMEDIATE and COMMIT; all or nothing. */
 enum mts_err store_write(struct mts_store *store, enum mts_err (*work)(struct mts_store *store, void *arg), void *arg,
                          const char *doing);

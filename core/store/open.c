@@ -19,18 +19,26 @@ static int configure(sqlite3 *db) {
   return sqlite3_exec(db, "PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=4194304", NULL, NULL, NULL);
 }
 
-static enum mts_err connect(struct mts_store *store) {
-  char real[PATH_MAX];
-  enum mts_err err = store_file_ensure(store, real);
-  if (err) return err;
+static enum mts_err open_file(struct mts_store *store, const char *real) {
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
   int code = sqlite3_open_v2(real, &store->db, flags, NULL);
   if (!store->db) return MTS_ERR_NO_MEMORY;
   store->pid = getpid();
   store_file_remember(store);
   if (code == SQLITE_OK) code = configure(store->db);
-  err = code == SQLITE_OK ? store_schema_ensure(store, store_schema_steps, store_schema_version)
-                          : store_fail(store, sqlite3_extended_errcode(store->db), "opening");
+  return code == SQLITE_OK ? store_schema_ensure(store, store_schema_steps, store_schema_version)
+                           : store_fail(store, sqlite3_extended_errcode(store->db), "opening");
+}
+
+static enum mts_err connect(struct mts_store *store) {
+  struct store_place place;
+  enum mts_err err = store_file_find(store, &place);
+  if (!err) err = store_owner_find(store, place.folder);
+  if (!err) err = store_owner_enter(store);
+  if (err) return err;
+  err = store_file_ensure(store, &place);
+  if (!err) err = open_file(store, place.file);
+  store_owner_leave(store);
   if (err) store_disconnect(store, true);
   return err;
 }

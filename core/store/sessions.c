@@ -176,7 +176,7 @@ enum mts_err mts_store_sessions(struct mts_store *store, int64_t first_day, int6
     else
       store_row_report(store, session.domain, "session");
   }
-  sqlite3_reset(statement);
+  store_reset(store, statement);
   sqlite3_clear_bindings(statement);
   return MTS_OK;
 }

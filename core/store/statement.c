@@ -87,7 +87,10 @@ static const char *const texts[STORE_SQL_TOTAL] = {
 enum mts_err store_statement(struct mts_store *store, enum store_sql which, sqlite3_stmt **statement) {
   sqlite3_stmt *found = store->statements[which];
   if (!found) {
+    enum mts_err err = store_owner_enter(store);
+    if (err) return err;
     int code = sqlite3_prepare_v3(store->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT, &found, NULL);
+    store_owner_leave(store);
     /* Our tables are not there although the version says so. */
     if (code == SQLITE_ERROR) code = SQLITE_CORRUPT;
     if (code != SQLITE_OK) return store_fail(store, code, "reading its tables");
@@ -98,12 +101,14 @@ enum mts_err store_statement(struct mts_store *store, enum store_sql which, sqli
 }
 
 enum mts_err store_step(struct mts_store *store, sqlite3_stmt *statement, const char *doing, bool *row) {
-  int code = sqlite3_step(statement);
+  enum mts_err err = store_owner_enter(store);
+  int code = err ? SQLITE_PERM : sqlite3_step(statement);
+  if (code != SQLITE_ROW) sqlite3_reset(statement);
+  store_owner_leave(store);
   if (code == SQLITE_ROW) {
     *row = true;
     return MTS_OK;
   }
-  sqlite3_reset(statement);
   sqlite3_clear_bindings(statement);
   if (code != SQLITE_DONE) return store_fail(store, code, doing);
   *row = false;
@@ -130,8 +135,19 @@ enum mts_err store_write(struct mts_store *store, enum mts_err (*work)(struct mt
   if (err) return err;
   err = work(store, arg);
   if (!err) err = run_plain(store, STORE_SQL_COMMIT, doing);
-  if (err && store->db && !sqlite3_get_autocommit(store->db)) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+  if (err && store->db && !sqlite3_get_autocommit(store->db)) {
+    store_owner_enter(store);
+    sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    store_owner_leave(store);
+  }
   return err;
+}
+
+void store_reset(struct mts_store *store, sqlite3_stmt *statement) {
+  if (!statement) return;
+  store_owner_enter(store);
+  sqlite3_reset(statement);
+  store_owner_leave(store);
 }
 
 /* The text must live until the statement is reset. */

@@ -4,6 +4,8 @@ local mtasts = require 'mtasts'
 local api = require 'mtasts.api'
 
 local ROOT = debug.getinfo(1, 'S').source:match '^@(.*)/tests/lua/' or '.'
+package.path = package.path .. ';' .. ROOT .. '/tests/lua/?.lua'
+local private = require 'private'
 
 local POLICY = 'version: STSv1\nmode: enforce\nmx: mx1.a.test\nmax_age: 604800\n'
 
@@ -246,8 +248,7 @@ describe('mtasts.api', function()
   end)
 
   it('names every field of a session that was counted', function()
-    local store = os.tmpname()
-    os.remove(store)
+    local store = private.store()
     local world <close> = mtasts.fake {
       dns = { ['_mta-sts.a.test TXT'] = { 'v=STSv1; id=1;' } }, https = { ['mta-sts.a.test'] = POLICY },
     }
@@ -258,7 +259,7 @@ describe('mtasts.api', function()
       result = 'cert-expired', reason = 'it has expired',
     })
     mtasts.configure { store = 'none' }
-    for _, file in ipairs { store, store .. '-wal', store .. '-shm' } do os.remove(file) end
+    private.remove(store)
     assert.equal(1, #counted)
     see('counted', counted[1])
     assert.is_true(world ~= nil)

@@ -3,6 +3,10 @@
 local mtasts = require 'mtasts'
 local core = require 'mtasts.core'
 
+local ROOT = debug.getinfo(1, 'S').source:match '^@(.*)/tests/lua/' or '.'
+package.path = package.path .. ';' .. ROOT .. '/tests/lua/?.lua'
+local private = require 'private'
+
 local POLICY = 'version: STSv1\nmode: enforce\nmx: mx1.a.test\nmax_age: 604800\n'
 
 local function told(more)
@@ -247,14 +251,13 @@ end)
 describe('store functions', function()
   local file
   before_each(function()
-    file = os.tmpname()
-    os.remove(file)
+    file = private.store()
     open()
     mtasts.configure { store = file, log = 'none' }
   end)
   after_each(function()
     close()
-    for _, suffix in ipairs { '', '-wal', '-shm' } do os.remove(file .. suffix) end
+    private.remove(file)
   end)
 
   it('list, get, stats and flush agree with each other', function()

@@ -4,13 +4,16 @@ local mtasts = require 'mtasts'
 local core = require 'mtasts.core'
 local dates = require 'mtasts.dates'
 
+local ROOT = debug.getinfo(1, 'S').source:match '^@(.*)/tests/lua/' or '.'
+package.path = package.path .. ';' .. ROOT .. '/tests/lua/?.lua'
+local private = require 'private'
+
 local POLICY = 'version: STSv1\nmode: enforce\nmx: mx1.a.test\nmax_age: 604800'
 
 describe('sessions', function()
   local file, world
   before_each(function()
-    file = os.tmpname()
-    os.remove(file)
+    file = private.store()
     world = mtasts.fake {
       now = '2026-01-01T23:59:58Z',
       dns = { ['_mta-sts.a.test TXT'] = { 'v=STSv1; id=1;' }, ['a.test MX'] = { '10 mx1.a.test' } },
@@ -20,7 +23,7 @@ describe('sessions', function()
   end)
   after_each(function()
     world:close()
-    for _, suffix in ipairs { '', '-wal', '-shm' } do os.remove(file .. suffix) end
+    private.remove(file)
   end)
 
   local function today() return core.now() // 86400 end

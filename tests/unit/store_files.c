@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC
  * The store's file: place, mode, owner, version, damage, replacement, rights. */
+#include <grp.h>
+
 #include "store/internal.h"
 #include "store_tools.h"
 
@@ -79,6 +81,110 @@ static void what_root_makes_belongs_to_the_owner_of_the_folder(void **state) {
   assert_true(tools_has(store, "user.example", 2));
   mts_store_close(&store);
   assert_int_equal(as_user(t, user_writes), 0); /* and after */
+}
+
+static void put_number(FILE *file, uint32_t number) {
+  for (int shift = 24; shift >= 0; shift -= 8) fputc((int)(number >> shift & 0xff), file);
+}
+
+/* As SQLite leaves it when several databases were changed at once and all died: it ends in the name of a file that is over with the
+ * transaction, which who finds the journal deletes. */
+static void leave_journal(const char *database, const char *names) {
+  static const unsigned char magic[] = {0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7};
+  char path[160];
+  struct stat st;
+  assert_int_equal(stat(database, &st), 0);
+  snprintf(path, sizeof path, "%s-journal", database);
+  FILE *file = fopen(path, "w");
+  assert_non_null(file);
+  fwrite(magic, 1, sizeof magic, file);
+  put_number(file, 0); /* pages to put back */
+  put_number(file, 0);
+  put_number(file, (uint32_t)(st.st_size / 4096));
+  put_number(file, 512);
+  put_number(file, 4096);
+  for (long at = ftell(file); at < 512; at++) fputc(0, file);
+  put_number(file, 0x40000000 / 4096 + 1); /* the page that holds the locks: here the name begins */
+  uint32_t sum = 0;
+  for (size_t i = 0; names[i]; i++) sum += (uint32_t)names[i];
+  fputs(names, file);
+  put_number(file, (uint32_t)strlen(names));
+  put_number(file, sum);
+  fwrite(magic, 1, sizeof magic, file);
+  assert_int_equal(fclose(file), 0);
+}
+
+static void root_deletes_no_file_that_a_journal_in_the_folder_of_another_names(void **state) {
+  struct tools *t = *state;
+  if (geteuid() != 0) {
+    print_message("NOT TESTED: only root has rights to lose\n");
+    skip();
+  }
+  char safe[128], victim[160];
+  snprintf(safe, sizeof safe, "%s/safe", t->folder);
+  snprintf(victim, sizeof victim, "%s/victim", safe);
+  assert_int_equal(mkdir(safe, 0755), 0);
+  for (uid_t user = 0; user <= 65534; user += 65534) { /* root's own journal works: the test does what it says */
+    sqlite3 *db = NULL;
+    FILE *file = fopen(victim, "w");
+    assert_non_null(file);
+    fputs("precious", file);
+    fclose(file);
+    assert_int_equal(sqlite3_open(t->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "CREATE TABLE a(b)", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    leave_journal(t->path, victim);
+    assert_int_equal(chown(t->path, user, user), 0);
+    assert_int_equal(chown(t->folder, user, user), 0);
+    try_open(t, t->path);
+    assert_int_equal(access(victim, F_OK), user ? 0 : -1);
+    unlink(victim);
+    unlink(t->path);
+  }
+  rmdir(safe);
+}
+
+static void root_uses_no_store_where_all_may_write(void **state) {
+  struct tools *t = *state;
+  if (geteuid() != 0) {
+    print_message("NOT TESTED: this is about root\n");
+    skip();
+  }
+  assert_int_equal(chmod(t->folder, 01777), 0);
+  assert_int_equal(try_open(t, t->path), MTS_ERR_STORE_OPEN);
+  assert_non_null(strstr(t->last, "every user can write in its folder"));
+  assert_int_equal(access(t->path, F_OK), -1);
+}
+
+#define GROUP 4242
+
+static int member_writes(struct tools *t) {
+  const gid_t group = GROUP;
+  if (setgroups(1, &group) != 0 || setgid(65533) != 0 || setuid(65533) != 0) return 99;
+  return user_writes(t);
+}
+
+static void root_shares_a_folder_of_its_own_with_the_group_that_may_write_there(void **state) {
+  struct tools *t = *state;
+  struct stat st;
+  if (geteuid() != 0) {
+    print_message("NOT TESTED: this is about root\n");
+    skip();
+  }
+  assert_int_equal(chown(t->folder, 0, GROUP), 0);
+  assert_int_equal(chmod(t->folder, 02770), 0);
+  struct mts_store *store = tools_open(t);
+  tools_put(store, "root.example", 1);
+  assert_int_equal(stat(t->path, &st), 0);
+  assert_int_equal(st.st_gid, GROUP);
+  assert_int_equal(st.st_mode & 07777, 0660);
+  pid_t pid = fork();
+  if (pid == 0) _exit(member_writes(t));
+  int status = 0;
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_int_equal(status, 0);
+  assert_true(tools_has(store, "user.example", 2));
+  mts_store_close(&store);
 }
 
 static int user_cannot_create(struct tools *t) {
@@ -378,6 +484,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(files_are_0660_whatever_the_umask),
       TEST(what_root_makes_belongs_to_the_owner_of_the_folder),
+      TEST(root_deletes_no_file_that_a_journal_in_the_folder_of_another_names),
+      TEST(root_uses_no_store_where_all_may_write),
+      TEST(root_shares_a_folder_of_its_own_with_the_group_that_may_write_there),
       TEST(a_folder_that_cannot_be_written_is_an_error_that_says_so),
       TEST(who_may_only_read_can_get_and_not_put),
       TEST(only_a_regular_file_is_opened),

@@ -233,7 +233,7 @@ static void what_was_committed_survives_kill_9(void **state) {
 static int fill(struct tools *t) {
   if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0) return NO_TMPFS;
   mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
-  if (mount("tmpfs", t->folder, "tmpfs", 0, "size=400k") != 0) return NO_TMPFS;
+  if (mount("tmpfs", t->folder, "tmpfs", 0, "size=400k,mode=700") != 0) return NO_TMPFS;
   struct mts_store *store = NULL;
   if (mts_store_open(t->path, &t->clock, t->log, &store)) return 1;
   enum mts_err err = MTS_OK;
@@ -265,7 +265,7 @@ static int fill(struct tools *t) {
 static int fill_with_sessions(struct tools *t) {
   if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) != 0) return NO_TMPFS;
   mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
-  if (mount("tmpfs", t->folder, "tmpfs", 0, "size=400k") != 0) return NO_TMPFS;
+  if (mount("tmpfs", t->folder, "tmpfs", 0, "size=400k,mode=700") != 0) return NO_TMPFS;
   struct mts_store *store = NULL;
   if (mts_store_open(t->path, &t->clock, t->log, &store)) return 1;
   char reason[64];
