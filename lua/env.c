@@ -62,8 +62,13 @@ struct env *env_get(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   env->main = lua_tothread(L, -1);
   lua_pop(L, 1);
-  if (mts_settings_new(&env->settings)) luaL_error(L, "out of memory");
+  /* In the registry before it owns anything: Lua forgets the finalizer of what it collects while it cannot allocate. */
   lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
+  if (mts_settings_new(&env->settings)) {
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
+    luaL_error(L, "out of memory");
+  }
   return env;
 }
 
