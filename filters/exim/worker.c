@@ -84,38 +84,33 @@ static bool folder_of(const char *file, char folder[PATH_MAX]) {
 }
 
 struct identity {
-  bool root; /* the folder is root's alone */
-  uid_t user;
+  uid_t user; /* 0: the folder is root's alone */
   gid_t group;
-  const char *name; /* whose other groups count; NULL: none */
 };
 
-/* Whose folder it is; nobody, where there is none. Where others write in root's folder, nobody with its group. */
+/* Whose folder it is; nobody, where there is none. Where others write in root's folder, nobody with its group. Users and groups are looked up
+ * only where the folder does not say them: that may ask the network. */
 static bool identity_for(const char *store, struct identity *identity) {
   char folder[PATH_MAX];
   struct stat st;
   bool there = store && folder_of(store, folder) && stat(folder, &st) == 0;
+  if (there) *identity = (struct identity){.user = st.st_uid, .group = st.st_gid};
   bool shared = there && st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH));
-  if (there && st.st_uid == 0 && !shared) {
-    *identity = (struct identity){.root = true};
-    return true;
-  }
+  if (there && !shared && (st.st_uid == 0 || st.st_gid != 0)) return true;
   const struct passwd *user = there && !shared ? getpwuid(st.st_uid) : getpwnam("nobody");
-  if (!user && (!there || shared)) return false;
-  *identity = user ? (struct identity){.user = user->pw_uid, .group = user->pw_gid, .name = shared ? NULL : user->pw_name}
-                   : (struct identity){.user = st.st_uid, .group = st.st_gid};
-  if (shared) identity->group = st.st_gid;
-  return identity->user != 0;
+  if (!user || user->pw_uid == 0) return false;
+  identity->user = user->pw_uid;
+  if (!shared) identity->group = user->pw_gid;
+  return true;
 }
 
-/* Root is for starting mail's processes, not for reading what the network sends. */
+/* Root is for starting mail's processes, not for reading what the network sends. Without further groups, as Exim itself does it. */
 static bool give_up_root(const char *store) {
   struct identity to;
   if (geteuid() != 0) return true;
   if (!identity_for(store, &to)) return false;
-  if (to.root) return true;
-  bool grouped = to.name ? initgroups(to.name, to.group) == 0 : setgroups(1, &to.group) == 0;
-  return grouped && setresgid(to.group, to.group, to.group) == 0 && setresuid(to.user, to.user, to.user) == 0;
+  if (to.user == 0) return true;
+  return setgroups(1, &to.group) == 0 && setresgid(to.group, to.group, to.group) == 0 && setresuid(to.user, to.user, to.user) == 0;
 }
 
 bool worker_leaves_root(const char *store) {
