@@ -162,8 +162,8 @@ class Exim:
                 client.data("Subject: hello\r\n\r\nhello\r\n")
         return replies
 
-    def expand(self, text, user=None):
-        code, out, errors = self.run("-be", text, user=user)
+    def expand(self, text, user=None, timeout=120):
+        code, out, errors = self.run("-be", text, user=user, timeout=timeout)
         if code != 0:
             raise AssertionError(f"exim -be: exit code {code}: {errors}")
         return out.rstrip("\n")
