@@ -340,7 +340,7 @@ struct mts_lookup_opts {
   enum mts_freshness freshness;
   uint32_t deadline_ms; /* 0: mail_deadline_ms */
   bool no_rules;        /* the RFC's answer, without hooks */
-  bool no_trace;        /* the answer has no trace, unless a hook may look at it; quicker where memory answers */
+  bool no_trace;        /* the answer has no trace, neither for a hook; quicker where memory answers */
   /* MX hosts as any program learned them from DNS, within their TTL, instead of asking DNS: without DANE (guard and dnssec are those of a
    * world without DNSSEC). With MTS_DEPTH_HOSTS; not for smart hosts. Before they make mail wait (MTS_ACTION_DEFER) DNS is asked; with
    * MTS_CACHE_ONLY, which cannot, such hosts count as not known. */

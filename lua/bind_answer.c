@@ -129,11 +129,24 @@ void push_answer(lua_State *L, const struct mts_answer *answer) {
 
 /* ---- lookup ---- */
 
+/* Where on the stack of who waits for a lookup its operation lies. */
+#define WAITING 2
+
 static void looked_up(void *arg, enum mts_err err, struct mts_answer *answer) {
   struct op *op = arg;
   op->err = err;
   op->answer = answer;
   op_done(op);
+}
+
+static const char quick_key; /* registry: env->quick */
+
+/* Who waited has its answer. */
+static void be_quick_again(lua_State *L, struct op *op) {
+  if (op->env->quick) return;
+  lua_pushvalue(L, WAITING);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &quick_key);
+  op->env->quick = op;
 }
 
 static int lookup_k(lua_State *L, int status, lua_KContext context) {
@@ -142,10 +155,9 @@ static int lookup_k(lua_State *L, int status, lua_KContext context) {
   if (!op->wait.done) return wait_for(L, op->env, &op->wait, lookup_k);
   if (op->err) return fail(L, op->err, op->subject, NULL);
   push_shared_answer(L, op->env, &op->answer);
+  be_quick_again(L, op);
   return 1;
 }
-
-static const char quick_key; /* registry: env->quick */
 
 /* Most answers lie in memory. What would wait for the others is there already, and serves again when nobody had to wait. It is not free
  * while its answer is made a value: that may run a finalizer, and the finalizer this. */

@@ -56,8 +56,8 @@ static int make_rule(lua_State *L) {
   struct rule_wait *wait = question->wait;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &ask_key);
   lua_pushstring(L, question->hook == MTS_HOOK_POLICY ? "policy" : "verdict");
-  push_answer(L, question->so_far);
-  struct task *task = task_new(L, wait->env, 2);
+  push_lent_answer(L, wait->env, question->so_far);
+  struct task *task = task_again(L, wait->env, 2);
   task->ended = rule_done;
   task->ended_arg = wait;
   task->in_rule = true;
@@ -84,6 +84,7 @@ static enum mts_hook_result ask(void *arg, enum mts_hook hook, struct mts_lookup
                                 struct mts_opinion *opinion) {
   (void)opinion;
   struct env *env = arg;
+  if (!(hook == MTS_HOOK_POLICY ? env->asks_policy : env->asks_verdict)) return MTS_HOOK_NO_OPINION;
   struct rule_wait *wait = calloc(1, sizeof *wait);
   if (!wait) return MTS_HOOK_NO_OPINION;
   wait->env = env;
@@ -181,7 +182,7 @@ static int l_set_session_hook(lua_State *L) {
 
 static void attach(struct env *env) {
   if (!env->m) return;
-  mts_set_hooks(env->m, ask, alarmed, env);
+  mts_set_hooks(env->m, env->asks_policy || env->asks_verdict ? ask : NULL, alarmed, env);
   mts_set_hook_cancelled(env->m, cancelled);
 }
 
@@ -214,14 +215,19 @@ static int l_complain(lua_State *L) {
   return 0;
 }
 
-/* set_hooks(ask(kind, answer) -> mode, reason, until; alarm(domain, info)) */
+/* set_hooks(ask(kind, answer) -> mode, reason, until; alarm(domain, info); kind): now there is a rule of this kind, too */
 static int l_set_hooks(lua_State *L) {
+  static const char *const kinds[] = {"policy", "verdict", "alarm", NULL};
+  enum { POLICY, VERDICT };
   struct env *env = env_get(L);
+  int kind = luaL_checkoption(L, 3, NULL, kinds);
   luaL_checktype(L, 1, LUA_TFUNCTION);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &alarm_key);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &ask_key);
+  env->asks_policy |= kind == POLICY;
+  env->asks_verdict |= kind == VERDICT;
   env->attach_rules = attach;
   attach(env);
   return 0;

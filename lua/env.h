@@ -46,6 +46,7 @@ struct env {
   struct task *current; /* that runs */
   int in_core;
   void (*attach_rules)(struct env *env); /* NULL: there are none */
+  bool asks_policy, asks_verdict;        /* there are rules of this kind */
   struct rule_wait *rule_waits;          /* rules that lookups wait for */
 
   /* Of a program whose rules are loaded anew while its context stays; see host.h. */
@@ -163,6 +164,8 @@ void env_drive(lua_State *L, struct env *env);
 void env_run(lua_State *L, struct env *env);
 /* The function and its n arguments on top of the stack become a task, left in their place. */
 struct task *task_new(lua_State *L, struct env *env, int n);
+/* The same, which serves again when it has ended well: of what its coroutine is, only ended may know. */
+struct task *task_again(lua_State *L, struct env *env, int n);
 /* A function that is called again and again, from outside of Lua: runs at once, as far as it goes, in a task that has a budget and serves
  * once more when it has ended. Nobody but ended is told of its end, which may come before this returns. */
 struct task_call {
@@ -193,6 +196,7 @@ void push_empty_list(lua_State *L, const char *name); /* read-only, of which the
 void push_answer(lua_State *L, const struct mts_answer *answer);
 /* shared.c: the same, or the object of the last answer if it says the same. The answer is freed, unless an error is raised. */
 void push_shared_answer(lua_State *L, struct env *env, struct mts_answer **answer);
+void push_lent_answer(lua_State *L, struct env *env, const struct mts_answer *answer);
 void shared_answers_free(struct shared_answers **shared);
 void push_tls(lua_State *L, const struct mts_tls *tls);
 void push_policy_fields(lua_State *L,

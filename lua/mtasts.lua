@@ -109,8 +109,6 @@ end
 
 function mtasts.treat_as(mode, reason, until_) return (opine('treat_as', 3, mode, reason, until_)) end
 
-local hooked = false
-
 -- Asks the rules in the order in which they were loaded. Returns the mode, the reason and the end of the first opinion.
 local function ask(kind, answer)
   local asked = rules.hooks[kind]
@@ -157,9 +155,8 @@ function mtasts.on(kind, fn)
   table.insert(rules.hooks[kind], fn)
   if kind == 'session' then
     core.set_session_hook(counted)
-  elseif not hooked then
-    core.set_hooks(ask, alarm)
-    hooked = true
+  elseif #rules.hooks[kind] == 1 then
+    core.set_hooks(ask, alarm, kind)
   end
 end
 

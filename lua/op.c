@@ -42,6 +42,7 @@ void op_link(struct op *op, const char *subject) {
   struct env *env = op->env;
   memccpy(op->subject, subject, 0, sizeof op->subject);
   op->subject[sizeof op->subject - 1] = 0;
+  op->previous = NULL;
   op->next = env->ops;
   op->linked = true;
   if (env->ops) env->ops->previous = op;

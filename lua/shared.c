@@ -45,36 +45,64 @@ static bool is_untouched(lua_State *L) {
   return false;
 }
 
-static void keep(lua_State *L, struct shared set[WAYS], struct mts_answer **answer) {
+/* The object that was made of such an answer, if there is one that still says so. */
+static bool push_known(lua_State *L, const struct shared set[WAYS], const struct mts_answer *answer) {
+  for (size_t i = 0; i < WAYS; i++) {
+    if (!set[i].answer || !same(set[i].answer, answer)) continue;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, set[i].view);
+    if (is_untouched(L)) return true;
+    lua_pop(L, 1);
+  }
+  return false;
+}
+
+/* A reference to the object on top. */
+static int hold(lua_State *L) {
   lua_pushvalue(L, -1);
-  int view = luaL_ref(L, LUA_REGISTRYINDEX);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static void keep(lua_State *L, struct shared set[WAYS], struct mts_answer *answer, int view) {
   struct shared *last = &set[WAYS - 1];
   if (last->answer) luaL_unref(L, LUA_REGISTRYINDEX, last->view);
   mts_answer_free(&last->answer);
   memmove(set + 1, set, (WAYS - 1) * sizeof *set);
-  set[0] = (struct shared){.answer = *answer, .view = view};
-  *answer = NULL;
+  set[0] = (struct shared){.answer = answer, .view = view};
+}
+
+/* NULL: it is none to be shared. */
+static struct shared *set_for(struct env *env, const struct mts_answer *answer) {
+  if (!env->shared) env->shared = calloc(1, sizeof *env->shared);
+  return env->shared && !has_lists(answer) ? env->shared->sets[set_of(answer->domain)] : NULL;
 }
 
 void push_shared_answer(lua_State *L, struct env *env, struct mts_answer **answer) {
-  if (!env->shared) env->shared = calloc(1, sizeof *env->shared);
-  if (!env->shared || has_lists(*answer)) {
+  struct shared *set = set_for(env, *answer);
+  if (set && !push_known(L, set, *answer)) {
     push_answer(L, *answer);
-    mts_answer_free(answer);
+    int view = hold(L);
+    keep(L, set, *answer, view);
+    *answer = NULL;
+  } else if (!set) {
+    push_answer(L, *answer);
+  }
+  mts_answer_free(answer);
+}
+
+void push_lent_answer(lua_State *L, struct env *env, const struct mts_answer *answer) {
+  struct shared *set = set_for(env, answer);
+  if (set && push_known(L, set, answer)) return;
+  push_answer(L, answer);
+  if (!set) return;
+  int view = hold(L); /* before there is a copy: this can raise */
+  struct mts_answer *copy = malloc(sizeof *copy);
+  if (!copy) {
+    luaL_unref(L, LUA_REGISTRYINDEX, view);
     return;
   }
-  struct shared *set = env->shared->sets[set_of((*answer)->domain)];
-  for (size_t i = 0; i < WAYS; i++) {
-    if (!set[i].answer || !same(set[i].answer, *answer)) continue;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, set[i].view);
-    if (is_untouched(L)) {
-      mts_answer_free(answer);
-      return;
-    }
-    lua_pop(L, 1);
-  }
-  push_answer(L, *answer);
-  keep(L, set, answer);
+  *copy = *answer; /* it has no lists, and its policy is counted */
+  if (copy->policy) mts_policy_ref((struct mts_policy *)(uintptr_t)copy->policy);
+  keep(L, set, copy, view);
 }
 
 void shared_answers_free(struct shared_answers **shared) {

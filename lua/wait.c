@@ -29,14 +29,19 @@ void op_new(lua_State *L, struct env *env, enum op_kind kind, const char *subjec
 
 /* ---- tasks ---- */
 
+/* What is begun by a task counts as a part of it. */
+static void inherit(struct task *task) {
+  const struct task *from = task->env->current;
+  if (!from) return;
+  task->in_rule = from->in_rule;
+  task->in_session = from->in_session;
+  task->limited = from->limited;
+}
+
 struct task *task_new(lua_State *L, struct env *env, int n) {
   struct task *task = lua_newuserdatauv(L, sizeof *task, 1);
   *task = (struct task){.env = env};
-  if (env->current) {
-    task->in_rule = env->current->in_rule;
-    task->in_session = env->current->in_session;
-    task->limited = env->current->limited;
-  }
+  inherit(task);
   luaL_setmetatable(L, TASK_NAME);
   task->co = lua_newthread(L);
   lua_pushvalue(L, -1);
@@ -177,6 +182,43 @@ static bool run_first(lua_State *L, struct env *env) {
   return true;
 }
 
+/* ---- tasks that serve again ---- */
+
+static void add_spare(lua_State *L, struct env *env) {
+  lua_pushnil(L);
+  struct task *task = task_new(L, env, 0);
+  task_unready(task);
+  lua_settop(task->co, 0);
+  task->serves_again = task->ok = true;
+  task->ended = NULL;
+  put_by(task);
+  lua_pop(L, 1);
+}
+
+/* There is one. */
+static struct task *take_spare(struct env *env) {
+  struct task *task = env->spare;
+  lua_State *co = task->co;
+  env->spare = task->next;
+  env->spare_count--;
+  mts_bytes_clear(task, sizeof *task);
+  task->env = env;
+  task->co = co;
+  task->serves_again = true;
+  return task;
+}
+
+struct task *task_again(lua_State *L, struct env *env, int n) {
+  luaL_checkstack(L, 8, NULL);
+  if (!env->spare) add_spare(L, env);
+  if (!lua_checkstack(env->spare->co, n + 8)) luaL_error(L, "too many arguments");
+  struct task *task = take_spare(env);
+  inherit(task);
+  lua_xmove(L, task->co, n + 1);
+  task_ready(task);
+  return task;
+}
+
 /* ---- calls from outside of Lua ---- */
 
 struct call {
@@ -187,13 +229,7 @@ struct call {
 
 static int make_spare(lua_State *L) {
   const struct call *call = lua_touserdata(L, 1);
-  lua_pushnil(L);
-  struct task *task = task_new(L, call->env, 0);
-  task_unready(task);
-  lua_settop(task->co, 0);
-  task->serves_again = task->ok = true;
-  task->ended = NULL;
-  put_by(task);
+  add_spare(L, call->env);
   return 0;
 }
 
@@ -216,14 +252,8 @@ static bool protected(lua_State *L, lua_CFunction function, struct call *call) {
 bool task_call(lua_State *L, struct env *env, const struct task_call *what) {
   struct call call = {.env = env};
   if (!env->spare && !protected(L, make_spare, &call)) return false;
-  struct task *task = env->spare;
-  env->spare = task->next;
-  env->spare_count--;
+  struct task *task = take_spare(env);
   lua_State *co = task->co;
-  mts_bytes_clear(task, sizeof *task);
-  task->env = env;
-  task->co = co;
-  task->serves_again = true;
   task->ended = what->ended;
   task->ended_arg = what->ended_arg;
   *what->task = task;

@@ -430,7 +430,7 @@ enum mts_err mts_lookup_start(struct mts *m, const char *destination, const stru
   made->answer = answer;
   made->ended = &ended;
   if (opts) made->opts = *opts;
-  made->trace.off = made->opts.no_trace && !m->hook;
+  made->trace.off = made->opts.no_trace;
   memccpy(answer->domain, parsed.domain, 0, sizeof answer->domain);
   answer->smarthost = parsed.kind == MTS_DEST_SMARTHOST;
   made->base_ms = made->step_ms = mono(made);

@@ -388,7 +388,7 @@
 ---@field timeout? number
 ---false: the answer of the RFC, without rules
 ---@field rules? boolean
----false: the trace may be empty; quicker, for rules that are asked often
+---false: no trace, for rules neither; quicker, for what is asked often
 ---@field trace? boolean
 
 ---What probe is given.

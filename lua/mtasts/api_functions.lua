@@ -45,7 +45,7 @@ fn {
     { 'opts.timeout', 'number, seconds', 'more than 0, at most 3600; default: setting mail_deadline_ms, and with depth "tls" '
       .. 'probe_deadline_ms more' },
     { 'opts.rules', 'boolean', 'false: the answer of the RFC, without rules' },
-    { 'opts.trace', 'boolean', 'false: the trace may be empty; quicker, for rules that are asked often' },
+    { 'opts.trace', 'boolean', 'false: no trace, for rules neither; quicker, for what is asked often' },
   },
   results = 'answer, or nil and an error. Bad weather is no error: the answer says what to do and refresh_error what went wrong',
   returns = { { 'answer', 'answer' } }, fails = true,

@@ -95,6 +95,23 @@ describe('lookup in a told world', function()
       end
     end
   end)
+  it('a rule is shown what holds now, and its opinion is not what the next one is shown', function()
+    local quick, seen = { depth = 'policy', trace = false }, {}
+    rule = function(answer)
+      seen[#seen + 1] = ('%s %s %s %d'):format(answer.mode, answer.id, answer.from, #answer.trace)
+      return #seen == 3 and mtasts.treat_as('none', 'a friend') or nil
+    end
+    assert(mtasts.lookup('a.test', quick))
+    assert.equal('enforce', assert(mtasts.lookup('a.test', quick)).mode)
+    assert.equal('none', assert(mtasts.lookup('a.test', quick)).mode)
+    assert.equal('enforce', assert(mtasts.lookup('a.test', quick)).mode)
+    world:dns('_mta-sts.a.test TXT', { 'v=STSv1; id=2;' })
+    world:https('mta-sts.a.test', (POLICY:gsub('enforce', 'testing')))
+    assert(mtasts.lookup('a.test', { depth = 'policy', freshness = 'always', trace = false }))
+    assert.equal('testing', assert(mtasts.lookup('a.test', quick)).mode)
+    assert.same({ 'enforce 1 network 0', 'enforce 1 memory 0', 'enforce 1 memory 0', 'enforce 1 memory 0', 'testing 2 network 0',
+      'testing 2 memory 0' }, seen)
+  end)
   it('an answer outlives its world', function()
     local answer = assert(mtasts.lookup('a.test', { depth = 'policy', trace = false, rules = false }))
     world:close()
