@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: ISC
 -- What this machine has: files, users, and where settings put the store.
+local programs = require 'mtasts.programs'
+
 local machine = { store = '/var/lib/mtasts/mtasts.db', settings = '/etc/mtasts/mtasts.conf' }
 
 local READ_MAX <const> = 1 << 24
@@ -18,6 +20,14 @@ function machine.is_there(path)
 end
 
 function machine.folder_of(path) return path:match '^(.*)/[^/]*$' end
+
+-- The user who owns it; nil: it is not there, or cannot be seen.
+function machine.owner_of(path)
+  local pipe = io.popen('exec stat -L -c %U -- ' .. programs.quoted(path) .. ' 2>/dev/null')
+  local owner = pipe:read 'l'
+  pipe:close()
+  return owner
+end
 
 -- The first of these users that exists; if none does, the first, and false.
 function machine.user_among(names)

@@ -6,6 +6,7 @@ local look = require 'mtasts.exim_look'
 local machine = require 'mtasts.machine'
 local Page = require 'mtasts.page'
 local programs = require 'mtasts.programs'
+local system = require 'mtasts.system'
 
 local CA <const> = '/etc/ssl/certs/ca-certificates.crt'
 -- Debian puts a split configuration together in this order. Macros of the administrator's own come first, then ours; our routers before
@@ -27,7 +28,7 @@ local function survey(args)
   local exim = look.at(args.exim, args.config)
   local user, user_known = machine.user_among { 'Debian-exim', 'exim', 'mailnull' }
   local given = args.store and args.store:sub(1, 1) == '/' and args.store or nil
-  local store = machine.store_in(machine.settings)
+  local store = machine.store_in(system.settings)
   return {
     exim = exim, user = user, user_known = user_known, module = programs.exim() .. '/exim-mtasts.so', program = programs.own,
     light = args.light or exim ~= nil and not exim.dlfunc, dane = not exim or exim.dane, given_store = given ~= store and given or nil,
@@ -57,6 +58,21 @@ local function split_files(facts, parts)
   return list
 end
 
+-- What the settings that are there do to mail, and whether Exim's user has the store to itself.
+local function warn_of_installed(facts, warn)
+  local installed = machine.is_there(system.settings)
+  local good, why = system.take_settings()
+  if not good then warn('%s: until that is mended mtasts_policy fails, and all mail waits', why) end
+  local folder = machine.folder_of(facts.store)
+  local owner = machine.owner_of(folder)
+  if owner and owner ~= facts.user then
+    warn('%s is owned by %s, and Exim runs as %s: it could keep no policies; as root: chown -R %s: %s', folder, owner, facts.user,
+      facts.user, folder)
+  elseif installed and not owner then
+    warn('%s is missing: policies are forgotten when a process ends; step 1 makes it', folder)
+  end
+end
+
 local function find_warnings(facts, args, files)
   local list = {}
   local function warn(format, ...) list[#list + 1] = format:format(...) end
@@ -75,6 +91,7 @@ local function find_warnings(facts, args, files)
   if not machine.is_there(CA) and machine.is_there '/etc/debian_version' then
     warn('%s is missing: no policy can be fetched, and no certificate verified (package ca-certificates)', CA)
   end
+  warn_of_installed(facts, warn)
   if args.split then
     if facts.debian.split == 'false' then
       warn("%s/update-exim4.conf.conf: dc_use_split_config is 'false', so the files do not count yet: dpkg-reconfigure exim4-config, "
