@@ -106,7 +106,7 @@ static void leave_journal(const char *database, const char *names) {
   for (long at = ftell(file); at < 512; at++) fputc(0, file);
   put_number(file, 0x40000000 / 4096 + 1); /* the page that holds the locks: here the name begins */
   uint32_t sum = 0;
-  for (size_t i = 0; names[i]; i++) sum += (uint32_t)names[i];
+  for (size_t i = 0; names[i]; i++) sum += (unsigned char)names[i];
   fputs(names, file);
   put_number(file, (uint32_t)strlen(names));
   put_number(file, sum);
