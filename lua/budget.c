@@ -12,6 +12,8 @@
 #define WINDOW_MS 20              /* in which time is compared with instructions */
 #define MOST_MS 5000              /* of processor time */
 
+static uint64_t *spent_of(struct task *task) { return task->of_family ? task->of_family : &task->spent; }
+
 /* FILE:LINE: of the innermost function in Lua. */
 static void note_place(lua_State *L, struct task *task) {
   lua_Debug at;
@@ -45,16 +47,17 @@ static void count_time(lua_State *L, struct task *task) {
   int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE), passed = now - task->looked_ms;
   if (task->looked_ms && passed < WINDOW_MS) return;
   bool slow = false;
+  uint64_t *spent = spent_of(task);
   if (task->looked_ms) {
     int64_t cpu = clock_ms(CLOCK_THREAD_CPUTIME_ID), used = cpu - task->cpu_ms;
     if (used > passed) used = passed;
-    uint64_t counted = task->spent - task->looked_spent, worth = used > 0 ? (uint64_t)used * (MOST / MOST_MS) : 0;
+    uint64_t counted = *spent - task->looked_spent, worth = used > 0 ? (uint64_t)used * (MOST / MOST_MS) : 0;
     slow = worth > counted;
-    if (slow && task->cpu_ms) task->spent += worth - counted;
+    if (slow && task->cpu_ms) *spent += worth - counted;
     task->cpu_ms = cpu;
   }
   task->looked_ms = now;
-  task->looked_spent = task->spent;
+  task->looked_spent = *spent;
   lua_sethook(L, lua_gethook(L), LUA_MASKCOUNT, slow ? FINE_STEP : STEP);
 }
 
@@ -63,10 +66,11 @@ static void look(lua_State *L, lua_Debug *unused) {
   struct task *task = env_get(L)->current;
   if (!task || !task->limited) return;
   if (task->stopped) stop(L, task, task->stopped);
-  task->spent += (uint64_t)lua_gethookcount(L);
-  if (task->spent > MOST) stop(L, task, "it ran more than 50 million instructions");
+  uint64_t *spent = spent_of(task);
+  *spent += (uint64_t)lua_gethookcount(L);
+  if (*spent > MOST) stop(L, task, "it ran more than 50 million instructions");
   count_time(L, task);
-  if (task->spent > MOST) stop(L, task, "it took too long: five seconds of the processor count as 50 million instructions");
+  if (*spent > MOST) stop(L, task, "it took too long: five seconds of the processor count as 50 million instructions");
   int now_kb = lua_gc(L, LUA_GCCOUNT);
   if (!task->began_kb) task->began_kb = now_kb;
   if (now_kb - task->began_kb <= MOST_MEMORY_KB) return;
@@ -80,14 +84,16 @@ void budget_begin(struct task *task) {
 }
 
 uint64_t budget_left(lua_State *L) {
-  const struct task *task = env_get(L)->current;
+  struct task *task = env_get(L)->current;
   if (!task || !task->limited) return UINT64_MAX;
-  return task->stopped || task->spent >= MOST ? 0 : MOST - task->spent;
+  uint64_t spent = *spent_of(task);
+  return task->stopped || spent >= MOST ? 0 : MOST - spent;
 }
 
 void budget_spend(lua_State *L, uint64_t instructions, const char *why) {
   struct task *task = env_get(L)->current;
   if (!task || !task->limited) return;
-  task->spent = instructions < MOST ? task->spent + instructions : (uint64_t)MOST + 1;
-  if (task->spent > MOST) stop(L, task, task->stopped ? task->stopped : why);
+  uint64_t *spent = spent_of(task);
+  *spent = instructions < MOST ? *spent + instructions : (uint64_t)MOST + 1;
+  if (*spent > MOST) stop(L, task, task->stopped ? task->stopped : why);
 }

@@ -104,10 +104,11 @@ struct task {
   bool in_session;                  /* a hook "session", or started by one: is told of no session */
   void (*ended)(struct task *task); /* NULL: nobody is told. Takes the results from the task's stack */
   void *ended_arg;
-  bool limited;      /* has a budget */
-  uint64_t spent;    /* of it, instructions */
-  int64_t looked_ms; /* when time was last counted since it went on; 0: not yet */
-  int64_t cpu_ms;    /* of the processor's time then; 0: never yet */
+  bool limited;        /* has a budget */
+  uint64_t spent;      /* of it, instructions */
+  uint64_t *of_family; /* the same where a task with a budget began others, which have one in common; NULL: it did not */
+  int64_t looked_ms;   /* when time was last counted since it went on; 0: not yet */
+  int64_t cpu_ms;      /* of the processor's time then; 0: never yet */
   uint64_t looked_spent;
   const char *stopped; /* why it was stopped; NULL: it was not */
   char place[80];      /* and where */

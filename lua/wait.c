@@ -38,14 +38,38 @@ static void inherit(struct task *task) {
   task->limited = from->limited;
 }
 
+enum { COROUTINE = 1, FAMILY }; /* user values of a task */
+
+/* A rule that begins others has no more for all of them than for itself. The task is on top. */
+static void share_budget(lua_State *L, struct task *task) {
+  struct task *from = task->env->current;
+  if (!from || !from->limited) return;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
+  lua_pushthread(from->co);
+  lua_xmove(from->co, L, 1);
+  lua_rawget(L, -2);
+  if (!from->of_family) {
+    uint64_t *spent = lua_newuserdatauv(L, sizeof *spent, 0);
+    *spent = from->spent;
+    lua_setiuservalue(L, -2, FAMILY);
+    from->of_family = spent;
+  }
+  lua_getiuservalue(L, -1, FAMILY);
+  lua_setiuservalue(L, -4, FAMILY);
+  task->of_family = from->of_family;
+  lua_pop(L, 2);
+}
+
 struct task *task_new(lua_State *L, struct env *env, int n) {
-  struct task *task = lua_newuserdatauv(L, sizeof *task, 1);
+  luaL_checkstack(L, 8, NULL);
+  struct task *task = lua_newuserdatauv(L, sizeof *task, FAMILY);
   *task = (struct task){.env = env};
   inherit(task);
   luaL_setmetatable(L, TASK_NAME);
+  share_budget(L, task);
   task->co = lua_newthread(L);
   lua_pushvalue(L, -1);
-  lua_setiuservalue(L, -3, 1);
+  lua_setiuservalue(L, -3, COROUTINE);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
   lua_pushvalue(L, -2);
   lua_pushvalue(L, -4);

@@ -37,6 +37,20 @@ describe('a rule that', function()
   it('loops in a coroutine of its own is stopped', function()
     stands(function() coroutine.wrap(function() while true do end end)() end)
   end)
+  it('begins many that each take long is stopped', function()
+    local began, ended = 0, 0
+    local function long()
+      began = began + 1
+      for _ = 1, 5000000 do end
+      ended = ended + 1
+    end
+    stands(function()
+      local many = {}
+      for n = 1, 200 do many[n] = long end
+      while true do mtasts.all(many) end
+    end)
+    assert.is_true(began > ended and ended < 30, ('%d of %d'):format(ended, began))
+  end)
   it('fills the memory is stopped', function()
     stands(function()
       local hoard = {}
