@@ -195,7 +195,7 @@ describe('the examples', function()
     for _, name in ipairs { 'survey', 'exception', 'partners', 'told', 'alarm', 'opensmtpd', 'exim' } do
       local file = assert(io.open(ROOT .. '/examples/' .. name .. '.lua'))
       local last
-      for line in file:lines() do last = line ~= 'end)' and line ~= 'end' and line or last end
+      for line in file:lines() do last = line ~= 'end)' and line ~= 'end' and line ~= '}' and line or last end
       file:close()
       assert.truthy(page:find(last, 1, true), name)
     end
