@@ -279,7 +279,7 @@ class CtrlC(Case):
         text = self.screen.wait_for("\n" + self.prompt)
         self.assertLess(time.monotonic() - began, 5)
         self.assertIn(expected, text)
-        self.assertNotIn("traceback", text)
+        self.assertNotIn("traceback", text.split("^C")[-1])  # the line itself may still be echoed before
         self.assertEqual(self.said("1 + 1"), "2\n")
         return text
 
@@ -289,8 +289,8 @@ class CtrlC(Case):
                      "coroutine.wrap(function() while true do end end)()", "while true do pcall(error, 'x') end",
                      "mtasts.all { function() while true do end end }", "setmetatable({}, { __index = function(t, k) return t[k .. 'x'] end }).x",
                      "repeat local ok = xpcall(function() while true do end end, debug.traceback) until false"):
-            self.screen.type(line + "\n")
             if "__index" in line:
+                self.screen.type(line + "\n")
                 self.screen.wait_for("\n" + REAL)  # Lua itself ends this one
             else:
                 self.stopped(line)
