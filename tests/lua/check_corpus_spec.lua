@@ -17,7 +17,7 @@ local faults <const> = {
 }
 -- Front matter of a site generator: its "---" is a line without colon, whatever the index calls it.
 local remarks <const> = {
-  { '^duplicate mx', 'pol.mx.dup' }, { '^version is not the first', 'pol.order' }, { '^unknown field', 'pol.ext' },
+  { '^duplicate mx', 'pol.mx.dup' }, { '^version is not the first', 'pol.order' }, { '^unknown field', 'pol.ext', 'pol.keycase' },
   { '^trailing white space', 'pol.trailws' }, { '^max_age under', 'pol.maxage.short' }, { '^very wide', 'pol.mx.wide' },
 }
 
