@@ -80,6 +80,31 @@ fn {
   results = 'integer, Unix seconds', returns = { { 'integer', 'now' } },
 }
 
+group = 'Checks'
+
+fn {
+  name = 'check', signature = 'check(domain[, opts])', yields = true, context = OUTSIDE,
+  text = 'Looks for what is wrong with the MTA-STS of a domain: its records, policy host, policy, MX hosts, DANE and TLS reporting. All '
+    .. 'is asked side by side. No message and no report is sent, and nothing is stored but what a lookup stores that is made where TLSA '
+    .. 'records are secured. "mtasts check --list" lists the checks.',
+  args = {
+    { 'domain', 'string', 'a destination as mail servers write it: ' .. DESTINATION .. ', or a URL' },
+    { 'opts.only', 'string or list of strings', 'make only these checks: ids, groups, or beginnings of ids ("host"); what they do not need '
+      .. 'is not looked at' },
+    { 'opts.skip', 'string or list of strings', 'do not make these' },
+    { 'opts.smtp', 'boolean', 'false: do not speak to mail hosts' },
+    { 'opts.family', 'integer', '4 or 6: addresses of this kind only' },
+    { 'opts.inject', 'boolean', 'true: also try whether mail hosts obey a command sent before TLS' },
+    { 'opts.known_id', 'string', 'the id from before the policy was changed: a record that still has it is a finding' },
+    { 'opts.timeout', 'number, seconds', 'longest wait for one answer: more than 0, at most 3600; default: the settings' },
+    { 'opts.progress', 'function', 'called with the count of answers that have come, and of those that are asked for' },
+  },
+  results = 'checked, or nil and an error. Bad weather is no error but a finding',
+  returns = { { 'checked', 'checked' } }, fails = true,
+  errors = 'returns name-*, cancelled, no-memory; raises: an argument of a wrong type, an unknown option or check' .. NEAREST,
+  source = 'RFC 8461, RFC 8460',
+}
+
 group = 'Pure functions'
 
 fn {

@@ -24,7 +24,6 @@ function export.as_json(result)
     own.addresses = core.json_array { table.unpack(host.addresses) }
     copy.hosts[i] = own
   end
-  copy.present, copy.looked_up = nil, nil
   return copy
 end
 
