@@ -129,6 +129,7 @@ function check.main(args, cli)
     export.list(args.json)
     return cli.exit.good
   end
+  if args.json and (args.nagios or args.prometheus) then cli.refuse 'check: choose one of --json, --nagios and --prometheus' end
   local from = args.fail_on or 'warn'
   local known = false
   for _, level in ipairs(fail_levels) do known = known or level == from end

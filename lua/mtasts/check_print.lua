@@ -81,7 +81,7 @@ local function show_texts(result, seen)
     if lines <= most then
       local shown = text.clean(line)
       if width_of(shown) > WIDTH - 11 then shown = shown:sub(1, utf8.offset(shown, WIDTH - 13) - 1) .. '...' end
-      print((' '):rep(11) .. shown)
+      print(((' '):rep(11) .. shown):match '^(.-)%s*$')
     end
   end
   if lines > most then print((' '):rep(11) .. ('(and %s)'):format(counted(lines - most, 'more line', 'more lines'))) end
@@ -132,7 +132,7 @@ local function show_senders(result)
     local head = ('  %s %-11s'):format(kind[1], kind[2])
     local left = 15 + 7 + name_width + 1
     if width_of(host.name) > name_width then
-      print(text.paint(kind[3], head) .. place)
+      beside(text.paint(kind[3], head) .. place:sub(1, 6), 21, host.name)
       beside((' '):rep(21), 21, host.why)
     else
       beside(text.paint(kind[3], head) .. place .. (' '):rep(left - 15 - width_of(place)), left, host.why)

@@ -71,8 +71,6 @@ local function plan(options)
   return list, wants
 end
 
-local severities <const> = { 'error', 'warn', 'info', 'unknown' }
-
 -- Makes the checks that are wanted of what was seen: findings, passed, skipped, counts.
 function run.judge(seen, wanted, groups)
   local result = { findings = {}, passed = {}, skipped = {}, counts = { error = 0, warn = 0, info = 0, unknown = 0 } }

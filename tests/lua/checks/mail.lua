@@ -5,8 +5,8 @@ local told = require 'checks.told'
 local NOW <const>, DAY <const> = 1767225600, 86400
 local MX <const> = told.MX
 local mailer = told.mailer
-local LEAF <const> = { subject = 'CN=x', issuer = 'CN=CA', names = { 'mx1.a.test' }, not_before = NOW - 300 * DAY, not_after = NOW + 60 * DAY,
-  key = 'RSA', key_bits = 2048, signature = 'sha256WithRSAEncryption' }
+local LEAF <const> = { subject = 'CN=x', issuer = 'CN=CA', names = { 'mx1.a.test' }, not_before = NOW - 300 * DAY,
+  not_after = NOW + 60 * DAY, key = 'RSA', key_bits = 2048, signature = 'sha256WithRSAEncryption' }
 
 local function certificate(changes, err)
   local one = {}
@@ -65,7 +65,8 @@ return {
   { 'smtp.chain', 'without MTA-STS', function(w)
     w.dns[told.TXT], w.https[told.HOST], w.smtp['mx1.a.test'] = nil, nil, 'cert-untrusted'
   end, severity = 'warn' },
-  { 'smtp.name', 'the domain', certificate({ names = { 'a.test' } }, 'cert-name'), severity = 'error', says = 'for a.test, not for mx1.a.test' },
+  { 'smtp.name', 'the domain', certificate({ names = { 'a.test' } }, 'cert-name'), severity = 'error',
+    says = 'for a.test, not for mx1.a.test' },
   { 'smtp.name', 'a wildcard', certificate { names = { '*.a.test' } }, quiet = true },
   { 'smtp.expiry', '5 days', certificate { not_after = NOW + 5 * DAY }, severity = 'warn' },
   { 'smtp.expiry', 'over', certificate({ not_after = NOW - DAY }, 'cert-expired'), severity = 'error' },
