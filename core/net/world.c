@@ -21,7 +21,7 @@ static enum mts_err set_timer(struct mts_net *net, uint32_t ms, mts_timer_fn don
 
 static enum mts_err ask_dns(struct mts_net *net, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
                             void *arg, struct mts_job **job) {
-  return dns_start(world_of(net), name, type, deadline_ms, done, arg, job);
+  return dns_start(world_of(net), name, type, deadline_ms, false, done, arg, job);
 }
 
 static enum mts_err fetch(struct mts_net *net, const struct mts_https_request *request, mts_https_fn done, void *arg,
