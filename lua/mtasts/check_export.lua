@@ -9,7 +9,7 @@ local export = {}
 -- ---- JSON ----
 
 -- JSON is UTF-8; what is none is shown as text.
-local function json_text(bytes) return bytes and (utf8.len(bytes) and bytes or text.clean(bytes)) end
+local function json_text(bytes) return bytes and (utf8.len(bytes) and bytes or bytes:gsub('[^\r\n]+', text.clean)) end
 
 function export.as_json(result)
   local copy = {}

@@ -148,11 +148,21 @@ describe('what no told world can show', function()
     assert.equal('error', first(result, 'smtp.connect').severity)
     assert.equal('refuse', result.hosts[1].would)
   end)
+  it('somebody on the way takes all connections to port 25 and says nothing', function()
+    local result = checked(function(kind, _, what)
+      if kind ~= 'smtp' then return end
+      return { host = what.host, address = what.address, port = 25, connect_ms = 0, ms = 15000,
+        error = { code = 'smtp-timeout', message = 'no answer in time', temporary = true } }
+    end)
+    assert.equal('unknown', first(result, 'smtp.connect').severity)
+    assert.is_nil(first(result, 'smtp.banner'))
+    assert.equal(0, result.counts.error)
+  end)
   it('no IPv6 here is a note', function()
     local function see(kind, _, what)
       if (kind == 'smtp' or kind == 'https') and (what.address or ''):find(':', 1, true) then
         return { host = what.host, address = what.address, ms = 0, error = { code = kind .. '-connect', message = 'cannot be reached',
-          detail = 'Network is unreachable' } }
+          detail = kind == 'https' and 'Network is unreachable' or '' } } -- one that says so is enough
       end
     end
     local result = checked(see)
@@ -233,6 +243,34 @@ describe('what others wrote', function()
       end
     end
   end)
+end)
+
+describe('a text that was bent', function()
+  local seed = 7
+  local function random(most)
+    seed = seed * 1103515245 + 12345 & 0x7fffffff
+    return (seed >> 8) % most + 1
+  end
+  local parts = { '\r', '\n', '\n\n', ':', ': ', '=', ';', ' ', '\t', '#', '//', '*', '*.', '.', '%', '\0', '\xef\xbb\xbf', '\xff', '\xc3', 'ü',
+    ',', '_', '[', '"', '\\', 'mx', 'mode', 'id', 'rua', 'v=STSv1', 'mailto:', 'https://', '{', '<', ('9'):rep(30), ('x'):rep(300), '' }
+  local wholes = { policy = told.POLICY, record = 'v=STSv1; id=20260101;', tlsrpt = 'v=TLSRPTv1; rua=mailto:a@b.test,https://c.test/d' }
+  for kind, whole in pairs(wholes) do
+    it('is judged whatever it is: ' .. kind, function()
+      for _ = 1, 1500 do
+        local text = whole
+        for _ = 1, random(4) do
+          local at = random(#text + 1)
+          text = text:sub(1, at - 1) .. parts[random(#parts)] .. text:sub(at + random(3) - 1)
+        end
+        local result = run.text(kind, text)
+        local accepted = core['parse_' .. kind](text)
+        assert(accepted or result.counts.error > 0, ('%q is refused, and no finding says why'):format(text))
+        for _, finding in ipairs(result.findings) do
+          assert(utf8.len(finding.seen) and not finding.seen:find '%c' and not finding.fix:find '%c', ('%q'):format(text))
+        end
+      end
+    end)
+  end
 end)
 
 describe('senders', function()

@@ -36,6 +36,7 @@ return {
   end, severity = 'warn', says = 'real.test', subject = 'mx1.a.test' },
   { 'mx.target', 'SERVFAIL', function(w) w.dns['in.mail.a.test A'], w.dns['in.mail.a.test AAAA'] = 'servfail', 'servfail' end,
     severity = 'error', says = 'dns-servfail' },
+  { 'mx.target', 'an address', hosts('10 mx1.a.test', '20 192.0.2.3'), severity = 'error', says = 'an address', subject = '192.0.2.3' },
   { 'mx.dup', 'twice', hosts('10 mx1.a.test', '20 mx1.a.test'), severity = 'info', subject = 'mx1.a.test' },
   { 'mx.match', 'none', hosts '10 mx.other.test', severity = 'error', subject = 'mx.other.test' },
   { 'mx.match', 'some', hosts('10 mx1.a.test', '20 mx.other.test'), severity = 'warn', subject = 'mx.other.test' },
@@ -48,7 +49,7 @@ return {
   { 'mx.dnssec', 'not signed', told.dns(MX, { '10 mx1.a.test', dnssec = 'insecure' }), severity = 'info' },
 
   { 'smtp.connect', 'one host', mailer 'smtp-connect', severity = 'error', subject = 'mx1.a.test' },
-  { 'smtp.connect', 'one address', mailer { by_address = { ['2001:db8::1'] = 'smtp-connect' } }, severity = 'error',
+  { 'smtp.connect', 'one address', mailer { by_address = { ['2001:db8::1'] = 'smtp-connect' } }, severity = 'warn',
     subject = 'mx1.a.test [2001:db8::1]' },
   { 'smtp.connect', 'none at all: it may be us', function(w)
     w.smtp['mx1.a.test'], w.smtp['in.mail.a.test'] = 'smtp-timeout', 'smtp-timeout'
