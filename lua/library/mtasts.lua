@@ -649,8 +649,8 @@ function mtasts.exception(told) end
 ---served with rules that leave one open. What tls is, of a host of https or smtp: {protocol = "TLSv1.3", cipher =, error = code of
 ---verification ("cert-expired"), chain = {certificate, ...}}, a certificate {subject =, issuer =, names = {name, ...}, not_before =,
 ---not_after = Unix seconds, key = "RSA"|"EC"|"ED25519", key_bits =, curve = "P-256", signature = "sha256WithRSAEncryption", self_issued =,
----fingerprint =}; no_sni: what verification says, or "tls-handshake", when the host is not named. What of this is not told is as it should
----be, with 60 days left.
+---fingerprint =, spki =}; no_sni: what verification says, or "tls-handshake", when the host is not named. What of this is not told is as it
+---should be, with 60 days left.
 ---
 ---It never waits. Errors: raises: an unknown part (the nearest known one is named) or field, what cannot be read, a world that is open
 ---already; too late: the rules are loaded. Context: anywhere but in a finalizer; in filter-mtasts and table-mtasts only while the rules are

@@ -88,7 +88,7 @@ describe('see_https', function()
     assert.same({ ['content-type'] = 'text/plain', etag = '"1"' }, look.headers)
     assert.same({ 'TLSv1.3', true, 1 }, { look.tls.protocol, look.tls.verified, #look.tls.chain })
     local cert = look.tls.chain[1]
-    assert.equal('fingerprint issuer key key_bits names not_after not_before self_issued signature subject', sorted_keys(cert))
+    assert.equal('fingerprint issuer key key_bits names not_after not_before self_issued signature spki subject', sorted_keys(cert))
     assert.same({ { 'mta-sts.a.test' }, 'RSA', 2048, 'sha256WithRSAEncryption', NOW + 60 * DAY, false },
       { cert.names, cert.key, cert.key_bits, cert.signature, cert.not_after, cert.self_issued })
   end)
