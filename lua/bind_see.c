@@ -41,7 +41,7 @@ static void push_words(lua_State *L, const char *text) {
 }
 
 static void push_cert(lua_State *L, const struct mts_cert *cert) {
-  lua_createtable(L, 0, 11);
+  lua_createtable(L, 0, 12);
   set_text(L, "subject", cert->subject);
   set_text(L, "issuer", cert->issuer);
   push_words(L, cert->names);
@@ -54,6 +54,7 @@ static void push_cert(lua_State *L, const struct mts_cert *cert) {
   set_text(L, "signature", cert->signature);
   set_flag(L, "self_issued", cert->self_issued);
   set_text(L, "fingerprint", cert->fingerprint);
+  set_text(L, "spki", cert->spki);
 }
 
 /* Certificates have one set of codes; only the words must name the right host. */

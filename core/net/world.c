@@ -9,8 +9,8 @@
 #include "net/dns.h"
 #include "net/https.h"
 #include "net/https_look.h"
-#include "net/smtp_look.h"
 #include "net/starttls.h"
+#include "net/starttls_look.h"
 #include "net/trust.h"
 
 static struct world *world_of(struct mts_net *net) { return (struct world *)net; }
@@ -46,7 +46,7 @@ static enum mts_err look_https(struct mts_net *net, const struct mts_https_look 
 
 static enum mts_err look_smtp(struct mts_net *net, const struct mts_smtp_look *look, mts_smtp_seen_fn done, void *arg,
                               struct mts_job **job) {
-  return smtp_look_start(world_of(net), look, done, arg, job);
+  return starttls_look_start(world_of(net), look, done, arg, job);
 }
 
 static enum mts_err certificate(struct mts_net *net, const char *host, const struct mts_span *chain, size_t count,

@@ -88,18 +88,20 @@ describe('see_https', function()
     assert.same({ ['content-type'] = 'text/plain', etag = '"1"' }, look.headers)
     assert.same({ 'TLSv1.3', true, 1 }, { look.tls.protocol, look.tls.verified, #look.tls.chain })
     local cert = look.tls.chain[1]
-    assert.equal('fingerprint issuer key key_bits names not_after not_before self_issued signature subject', sorted_keys(cert))
+    assert.equal('fingerprint issuer key key_bits names not_after not_before self_issued signature spki subject', sorted_keys(cert))
     assert.same({ { 'mta-sts.a.test' }, 'RSA', 2048, 'sha256WithRSAEncryption', NOW + 60 * DAY, false },
       { cert.names, cert.key, cert.key_bits, cert.signature, cert.not_after, cert.self_issued })
   end)
 
   it('goes on where a fetch ends', function()
     open { https = {
-      ['redirect.test'] = { status = 301, body = 'moved', headers = { Location = 'https://x.test/' } }, ['gone.test'] = { status = 404, body = 'no' },
+      ['redirect.test'] = { status = 301, body = 'moved', headers = { Location = 'https://x.test/' } },
+      ['gone.test'] = { status = 404, body = 'no' },
       ['html.test'] = { type = 'text/html', body = '<p>' }, ['expired.test'] = { body = POLICY, tls = { error = 'cert-expired' } },
       ['name.test'] = 'https-cert-name', ['long.test'] = { body = ('x'):rep(70000) } } }
     local function see(host) return core.see_https { host = host } end
-    assert.same({ 301, 'moved', 'https://x.test/' }, { see('redirect.test').status, see('redirect.test').body, see('redirect.test').headers.location })
+    local redirect = see 'redirect.test'
+    assert.same({ 301, 'moved', 'https://x.test/' }, { redirect.status, redirect.body, redirect.headers.location })
     assert.same({ 404, 'no' }, { see('gone.test').status, see('gone.test').body })
     assert.equal('text/html', see('html.test').headers['content-type'])
     local expired = see 'expired.test'
@@ -156,7 +158,8 @@ describe('see_https', function()
 
   it('ordinary requests meet the same world', function()
     open { dns = { ['_mta-sts.a.test TXT'] = { 'v=STSv1; id=1;' }, ['a.test MX'] = { '10 mx1.a.test' } },
-      https = { ['mta-sts.a.test'] = { body = POLICY, tls = { error = 'cert-expired' } } }, smtp = { ['mx1.a.test'] = { banner_code = 554 } } }
+      https = { ['mta-sts.a.test'] = { body = POLICY, tls = { error = 'cert-expired' } } },
+      smtp = { ['mx1.a.test'] = { banner_code = 554 } } }
     local answer = assert(mtasts.lookup('a.test', { depth = 'policy', freshness = 'always' }))
     assert.equal('https-cert-expired', answer.refresh_error.code)
     world:https('mta-sts.a.test', POLICY)
@@ -218,7 +221,8 @@ describe('see_smtp', function()
 
   it('shows a chain as it was told', function()
     open { smtp = { ['mx.test'] = { tls = { protocol = 'TLSv1.2', cipher = 'X', chain = {
-      { names = { 'mx.test', '*.mx.test' }, key = 'EC', curve = 'P-384', key_bits = 384, signature = 'ecdsa-with-SHA1', not_after = NOW + 5 * DAY },
+      { names = { 'mx.test', '*.mx.test' }, key = 'EC', curve = 'P-384', key_bits = 384, signature = 'ecdsa-with-SHA1',
+        not_after = NOW + 5 * DAY },
       { subject = 'CN=Root', issuer = 'CN=Root', key_bits = 1024 } } } } } }
     local tls = core.see_smtp { host = 'mx.test' }.tls
     assert.same({ 'TLSv1.2', 'X', 2 }, { tls.protocol, tls.cipher, #tls.chain })
@@ -288,17 +292,22 @@ describe('looks', function()
       assert.has_error(function() core.see_dns(table.unpack(bad, 1, 3)) end)
     end
     for _, bad in ipairs { { host = 1 }, { hots = 'a.test' }, { host = 'a.test', address = 'x' }, { host = 'a.test', address = 1 },
-      { host = 'a.test', path = 'x' }, { host = 'a.test', path = '/a b' }, { host = 'a.test', path = '/a\nb' }, { host = 'a.test', path = '' },
+      { host = 'a.test', path = 'x' }, { host = 'a.test', path = '/a b' }, { host = 'a.test', path = '/a\nb' },
+      { host = 'a.test', path = '' },
       { host = 'a.test', path = '/' .. ('x'):rep(2000) }, { host = 'a.test', user_agent = 'x\r\nY: z' }, { host = 'a.test', port = 0 },
-      { host = 'a.test', port = 65536 }, { host = 'a.test', port = 1.5 }, { host = 'a.test', method = 'POST' }, { host = 'a.test', sni = 1 },
-      { host = 'a.test', max_bytes = 0 }, { host = 'a.test', max_bytes = 1 << 30 }, { host = 'a.test', timeout = -1 }, { host = 'a.test', timeout = 'x' } } do
+      { host = 'a.test', port = 65536 }, { host = 'a.test', port = 1.5 }, { host = 'a.test', method = 'POST' },
+      { host = 'a.test', sni = 1 },
+      { host = 'a.test', max_bytes = 0 }, { host = 'a.test', max_bytes = 1 << 30 }, { host = 'a.test', timeout = -1 },
+      { host = 'a.test', timeout = 'x' } } do
       assert.has_error(function() core.see_https(bad) end)
     end
     for _, bad in ipairs { {}, { host = 'a.test', tls = '1.4' }, { host = 'a.test', tls = 1.1 }, { host = 'a.test', inject = 'yes' },
       { host = 'a.test', path = '/' }, { host = 'a.test', address = '[::1]' } } do
       assert.has_error(function() core.see_smtp(bad) end)
     end
-    assert.has_error(function() core.see_https { hots = 'a.test' } end, "bad argument #1 to 'see_https' (unknown option 'hots'; did you mean 'host'?)")
+    local ok, why = pcall(core.see_https, { hots = 'a.test' })
+    assert.is_false(ok)
+    assert.truthy(why:find("unknown option 'hots'; did you mean 'host'?", 1, true), why)
   end)
 end)
 
@@ -307,7 +316,8 @@ describe('what a world is told of hosts', function()
     for _, case in ipairs {
       { { https = { ['a.test'] = { bdoy = 'x' } } }, "unknown field 'bdoy'; did you mean 'body'?" },
       { { https = { ['a.test'] = { tls = { eror = 'x' } } } }, "unknown field 'eror' in tls; did you mean 'error'?" },
-      { { https = { ['a.test'] = { tls = { chain = { { nmaes = {} } } } } } }, "unknown field 'nmaes' in a certificate; did you mean 'names'?" },
+      { { https = { ['a.test'] = { tls = { chain = { { nmaes = {} } } } } } },
+        "unknown field 'nmaes' in a certificate; did you mean 'names'?" },
       { { smtp = { ['a.test'] = { banner_cod = 1 } } }, "unknown field 'banner_cod'; did you mean 'banner_code'?" },
       { { smtp = { ['a.test'] = { [1] = 'ok' } } }, "unknown field 'number'" } } do
       local ok, why = pcall(mtasts.fake, case[1])
@@ -317,8 +327,9 @@ describe('what a world is told of hosts', function()
   end)
 
   it('raises for what cannot be, and leaves no world behind', function()
-    for _, value in ipairs { { tls = 1 }, { tls = { error = 'dns-timeout' } }, { tls = { error = 'cert-nope' } }, { tls = { chain = { 1 } } },
-      { tls = { chain = { { names = 'x' } } } }, { tls = { chain = { { names = { 'a b' } } } } }, { tls = { chain = { { key_bits = -1 } } } },
+    for _, value in ipairs { { tls = 1 }, { tls = { error = 'dns-timeout' } }, { tls = { error = 'cert-nope' } },
+      { tls = { chain = { 1 } } }, { tls = { chain = { { names = 'x' } } } }, { tls = { chain = { { names = { 'a b' } } } } },
+      { tls = { chain = { { key_bits = -1 } } } },
       { tls = { chain = { {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {} } } }, { no_sni = 'smtp-connect' }, { by_address = { ['x'] = 'ok' } },
       { by_address = { 'ok' } }, { by_address = { ['192.0.2.1'] = { by_address = {} } } }, { delay_ms = -1 }, { delay_ms = 'x' } } do
       assert.has_error(function() mtasts.fake { https = { ['a.test'] = value } } end)
@@ -326,11 +337,13 @@ describe('what a world is told of hosts', function()
     end
     for _, value in ipairs { { status = 99 }, { status = 600 }, { headers = 1 }, { headers = { [1] = 'x' } }, { headers = { x = 1 } },
       { headers = { x = ('y'):rep(2000) } }, { headers = { ['x\0'] = 'y' } }, { body = 1 }, { type = ('x'):rep(200) },
-      { by_path = { ['x'] = 'y' } }, { by_path = { ['/'] = { status = 1 } } }, { by_agent = { [''] = 'x' } }, { error = 'smtp-connect' } } do
+      { by_path = { ['x'] = 'y' } }, { by_path = { ['/'] = { status = 1 } } }, { by_agent = { [''] = 'x' } },
+      { error = 'smtp-connect' } } do
       assert.has_error(function() mtasts.fake { https = { ['a.test'] = value } } end)
     end
     for _, value in ipairs { { banner = 1 }, { banner = ('x'):rep(600) }, { banner_code = 100 }, { ehlo_code = 600 }, { starttls_code = 1 },
-      { ehlo = 'STARTTLS' }, { ehlo = { 1 } }, { ehlo = { 'a\0b' } }, { old_tls = 1 }, { inject = 'yes' }, { error = 'https-connect' }, 1, true } do
+      { ehlo = 'STARTTLS' }, { ehlo = { 1 } }, { ehlo = { 'a\0b' } }, { old_tls = 1 }, { inject = 'yes' },
+      { error = 'https-connect' }, 1, true } do
       assert.has_error(function() mtasts.fake { smtp = { ['a.test'] = value } } end)
     end
     open { https = { ['a.test'] = { tls = { chain = { {}, {}, {}, {}, {}, {}, {}, {}, {}, {} } } } } }
