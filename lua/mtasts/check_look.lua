@@ -6,7 +6,7 @@ local text = require 'mtasts.text'
 
 local look = {}
 
-local HOSTS_MOST <const>, ADDRESSES_MOST <const>, URIS_MOST <const> = 16, 8, 4
+local HOSTS_MOST <const>, ADDRESSES_MOST <const>, URIS_MOST <const>, PARENTS_MOST <const> = 16, 8, 4, 4
 -- As a sender written in Go may call itself; what matters is that it is not ours.
 local OTHER_PROGRAM <const> = 'Go-http-client/1.1'
 
@@ -83,10 +83,21 @@ function Look:record()
   local seen, domain = self.seen, self.seen.domain
   seen.txt = self:dns('_mta-sts.' .. domain, 'TXT')
   seen.record = read.record(texts_of(seen.txt))
-  local parent = domain:match '^[^.]+%.(.+%..+)$'
-  if parent and not seen.record.present then
-    local answer = self:dns('_mta-sts.' .. parent, 'TXT')
-    seen.parent = { domain = parent, present = #read.record(texts_of(answer)).kept > 0 }
+  if not seen.record.present then self:parents() end
+end
+
+-- The domains above, the nearest first, whose policy some take for this one's, too.
+function Look:parents()
+  local above, names = {}, {}
+  local rest = self.seen.domain:match '^[^.]+%.(.+%..+)$'
+  while rest and #above < PARENTS_MOST do
+    above[#above + 1], names[#names + 1] = rest, '_mta-sts.' .. rest
+    rest = rest:match '^[^.]+%.(.+%..+)$'
+  end
+  for i, answer in ipairs(self:texts(names)) do
+    local parent = { domain = above[i], present = #read.record(texts_of(answer)).kept > 0 }
+    if parent.present or not self.seen.parent then self.seen.parent = parent end
+    if parent.present then return end
   end
 end
 

@@ -116,6 +116,15 @@ local function cached_otherwise(seen)
   return 'goes on with the policy that it has cached, until that expires'
 end
 
+-- Who does not use the policy although others do.
+local function reservation(seen)
+  local kind = seen.got.headers and seen.got.headers['content-type'] or ''
+  if kind:lower():match '^%s*([^;%s]*)' ~= 'text/plain' then
+    return '; one that checks the type of the policy, as mtasts does, finds none, and delivers unprotected'
+  end
+  return seen.strict and '' or '; one that reads the policy strictly finds none, and delivers unprotected'
+end
+
 -- Two sentences without their subject.
 function senders.sentences(seen, hosts)
   local usable, why = senders.usable(seen)
@@ -134,10 +143,10 @@ function senders.sentences(seen, hosts)
   local kept = (' (the policy is kept for %s)'):format(age)
   if policy.mode == 'testing' then
     local words = 'delivers to every host, whatever its TLS, and reports what fails'
-    return { without_cache = 'fetches the policy, then ' .. words, with_cache = words .. kept }
+    return { without_cache = 'fetches the policy, then ' .. words .. reservation(seen), with_cache = words .. kept }
   end
   local words = enforced(hosts)
-  return { without_cache = 'fetches the policy, then ' .. words, with_cache = words .. kept }
+  return { without_cache = 'fetches the policy, then ' .. words .. reservation(seen), with_cache = words .. kept }
 end
 
 return senders

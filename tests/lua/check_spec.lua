@@ -92,6 +92,47 @@ describe('the list of checks', function()
   end)
 end)
 
+describe('several faults at once', function()
+  it('are told, each check is found, passed or skipped, and nothing raises', function()
+    local seed = 11
+    local function random(most)
+      seed = seed * 1103515245 + 12345 & 0x7fffffff
+      return (seed >> 8) % most + 1
+    end
+    mtasts.configure { log = 'none' }
+    local judged = 0
+    for _ = 1, 250 do
+      local names = {}
+      local function change(world, options)
+        for i = 1, 1 + random(4) do
+          local case = cases[random(#cases)]
+          names[i] = case[1] .. ' ' .. case[2]
+          world.https, world.smtp = world.https or {}, world.smtp or {}
+          case[3](world, options)
+        end
+      end
+      local ok, result = pcall(told.check, change)
+      local what = table.concat(names, ', ')
+      assert(ok or tostring(result):find('fake', 1, true), what .. ': ' .. tostring(result)) -- some worlds cannot be told at once
+      if ok then
+        judged = judged + 1
+        local ids, count = {}, 0
+        for _, finding in ipairs(result.findings) do ids[finding.id] = true end
+        for _, list in ipairs { result.passed, result.skipped } do
+          for _, id in ipairs(list) do
+            assert(not ids[id], what .. ': ' .. id .. ' stands twice')
+            ids[id] = true
+          end
+        end
+        for _ in pairs(ids) do count = count + 1 end
+        assert.equal(89, count, what)
+        assert.is_string(result.senders.with_cache, what)
+      end
+    end
+    assert.is_true(judged > 200, tostring(judged))
+  end)
+end)
+
 describe('a domain that has everything', function()
   local result = told.check()
   it('gets no errors, no warnings and no notes', function()

@@ -13,6 +13,7 @@ return {
   { 'in.domain', 'the policy host', function(_, o) o.domain = 'mta-sts.a.test' end, says = 'beside the domain' },
 
   { 'in.subdomain', 'the parent has a record', function(_, o) o.domain = 'sub.a.test' end, severity = 'info', says = 'a.test has MTA-STS' },
+  { 'in.subdomain', 'one further up has a record', function(_, o) o.domain = 'b.sub.a.test' end, says = 'a.test has MTA-STS' },
   { 'in.subdomain', 'the parent has none', function(w, o)
     o.domain = 'sub.a.test'
     w.dns[TXT] = nil
