@@ -45,9 +45,13 @@ function show.fold(words, width)
   return lines
 end
 
+-- Words that stay in one line.
+local function unbroken(words) return (words:gsub(' ', '\1')) end
+
 -- head, which is so many columns wide, then words in a column beside it.
 local function beside(head, columns, words)
   local lines = show.fold(words, WIDTH - columns)
+  for i, line in ipairs(lines) do lines[i] = line:gsub('\1', ' ') end
   print((head .. lines[1]):match '^(.-)%s*$')
   for i = 2, #lines do print((' '):rep(columns) .. lines[i]) end
 end
@@ -75,7 +79,7 @@ local function show_texts(result, seen)
   end
   if seen.tlsrpt and seen.tlsrpt.text then beside('  reports  ', 11, text.clean(seen.tlsrpt.text)) end
   if not result.policy then return end
-  local from = seen.got and seen.got.address and (' (%s, %d ms)'):format(seen.got.address, seen.got.ms or 0) or ''
+  local from = seen.got and seen.got.address and ' ' .. unbroken(('(%s, %d ms)'):format(seen.got.address, seen.got.ms or 0)) or ''
   beside('  policy   ', 11, 'https://mta-sts.' .. result.domain .. '/.well-known/mta-sts.txt' .. from)
   local lines, most = 0, seen.foreign and 4 or POLICY_MOST
   for line in (result.policy:gsub('\r?\n$', '') .. '\n'):gmatch '(.-)\r?\n' do
@@ -125,7 +129,8 @@ end
 
 -- What to do about a finding, and where it is written.
 function show.fix(finding)
-  beside((' '):rep(13), 13, ('%s%s [%s]'):format(finding.fix:find '^Nothing' and '' or 'Mend: ', finding.fix, finding.ref))
+  beside((' '):rep(13), 13, ('%s%s %s'):format(finding.fix:find '^Nothing' and '' or 'Mend: ', finding.fix,
+    unbroken('[' .. finding.ref .. ']')))
 end
 
 -- The worst first.
