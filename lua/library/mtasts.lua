@@ -411,7 +411,7 @@
 ---@field senders table
 ---ids of checks that were not wanted, did not apply, or had nothing to look at
 ---@field skipped string[]
----the domain with U-labels, if it was given so
+---the domain with U-labels, if it has any
 ---@field unicode? string
 
 ---What a sender would do now with one MX host.

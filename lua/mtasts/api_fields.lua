@@ -157,7 +157,7 @@ fields.counted = {
 }
 fields.checked = {
   domain = { 'string', 'A-labels, lower case' },
-  unicode = { 'string', 'the domain with U-labels, if it was given so', optional = true },
+  unicode = { 'string', 'the domain with U-labels, if it has any', optional = true },
   asked = { 'string', 'as it was given' },
   at = { 'integer, Unix seconds', 'when it was looked at' },
   ms = { 'integer, milliseconds', 'it took' },

@@ -7,10 +7,9 @@ return {
     fix = 'Nothing to mend: {domain} is what was checked.',
     check = function(seen, say)
       for _, form in ipairs(seen.forms) do say(form) end
-      if seen.unicode then say(('U-labels: %s is %s in DNS'):format(seen.unicode, seen.domain)) end
       local rest = seen.domain:match '^mta%-sts%.(.+)$' or seen.domain:match '^_mta%-sts%.(.+)$'
       if rest then
-        say(('this is a name beside the domain, not a domain that gets mail'):format(), { fix = 'Check ' .. rest .. ' instead.' })
+        say('this is a name beside the domain, not a domain that gets mail', { fix = 'Check ' .. rest .. ' instead.' })
       end
     end,
   },

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: ISC
 -- Looks at a domain: all that the checks need, asked side by side. What is asked of one server waits for nothing else.
 local core = require 'mtasts.core'
+local punycode = require 'mtasts.punycode'
 local read = require 'mtasts.check_read'
 local text = require 'mtasts.text'
 
@@ -347,8 +348,10 @@ function look.domain(asked)
   local destination, err = core.parse_destination(rest)
   if not destination then return nil, err end
   if not destination.domain then return nil, select(2, core.parse_destination '') end
-  local plain = text.clean(rest:match '([^@]*)$':gsub(':%d+$', ''):gsub('%.$', ''))
-  return { domain = destination.domain, forms = forms, unicode = plain:find '[\x80-\xff]' and plain or nil }
+  local unicode = punycode.shown(destination.domain)
+  unicode = unicode and text.clean(unicode)
+  if unicode and rest:find '[\x80-\xff]' then forms[#forms + 1] = ('U-labels: %s is %s in DNS'):format(unicode, destination.domain) end
+  return { domain = destination.domain, forms = forms, unicode = unicode }
 end
 
 return look

@@ -43,6 +43,8 @@ return {
         check_aliases(seen, function(words, more)
           say(words, { severity = more and more.severity or 'error' })
         end)
+      elseif not set.present and (seen.null_mx or seen.mx and seen.mx.error and seen.mx.error.code == 'dns-nxdomain') then
+        return false -- nobody sends there
       elseif not set.present then
         say('no TLS reporting: ' .. (err and dns.trouble(err) or 'no record there begins with "v=TLSRPTv1;"'))
       end

@@ -68,7 +68,8 @@ class ForPeople(Told):
         self.assertIn("mtasts: a..b: not a domain name [name-syntax]", result.error)
 
     def test_forms_of_a_domain(self):
-        self.assertIn("xn--bcher-kva.test (Bücher.test): ", self.fits(self.told(0, "Bücher.test.")))
+        self.assertIn("xn--bcher-kva.test (bücher.test): ", self.fits(self.told(0, "Bücher.test.")))
+        self.assertIn("xn--bcher-kva.test (bücher.test): all is well, 3 notes", self.fits(self.told(0, "xn--bcher-kva.test")))
         self.assertIn("i note in.domain a mail address was given", self.fits(self.told(0, "me@good.test")))
         self.told(0, "https://good.test/")
 

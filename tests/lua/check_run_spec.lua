@@ -274,6 +274,31 @@ describe('a text that was bent', function()
   end
 end)
 
+describe('a domain that gets no mail', function()
+  it('needs no TLS reporting', function()
+    for _, mx in ipairs { 'nxdomain', { '0 .' } } do
+      local result = told.check(function(w) w.dns[told.MX], w.dns[told.RPT] = mx, nil end)
+      assert.is_nil(first(result, 'rpt.lookup'))
+    end
+  end)
+end)
+
+describe('a name in A-labels', function()
+  local punycode = require 'mtasts.punycode'
+  it('is shown with U-labels', function()
+    for shown, name in pairs { ['bücher.test'] = 'xn--bcher-kva.test', ['他们为什么不说中文.test'] = 'xn--ihqwcrb4cv8a8dqg056pqjye.test',
+      ['почемужеонинеговорятпорусски.test'] = 'xn--b1abfaaepdrnnbgefbadotcwatmq2g4l.test', ['a.ä.ö'] = 'a.xn--4ca.xn--nda' } do
+      assert.equal(core.normalise(shown), name)
+      assert.equal(shown, punycode.shown(name))
+    end
+  end)
+  it('but not where these lead elsewhere, or are none', function()
+    for _, name in ipairs { 'a.test', 'xn--.test', 'xn--a.test', 'xn--99999999999999.test', 'xn--bcher-kv!.test', 'xn--a-.test' } do
+      assert.is_nil(punycode.shown(name))
+    end
+  end)
+end)
+
 describe('senders', function()
   local function said(change)
     local result = told.check(change)
