@@ -55,6 +55,18 @@ function mtasts.all(list)
   return results
 end
 
+-- ---- the checks of a domain ----
+
+-- What is seldom asked for is loaded when it is.
+function mtasts.check(domain, opts)
+  if type(domain) ~= 'string' then error(("bad argument #1 to 'check' (string expected, got %s)"):format(type(domain)), 2) end
+  local run = require 'mtasts.check_run'
+  local ok, options = pcall(run.options, opts)
+  if not ok then error(options, 2) end
+  local result, err = run.check(domain, options)
+  return result, err
+end
+
 -- ---- exceptions and rules ----
 
 local Opinion = { __name = 'mtasts.opinion' }
@@ -196,25 +208,8 @@ local function tell_dns(handle, key, value)
   end
 end
 
-local function tell_https(handle, host, value)
-  if type(value) == 'table' then
-    known(value, 'https', { status = true, type = true, body = true, delay_ms = true, error = true })
-    local is_error = value.error ~= nil
-    core.fake_https(handle, host, value.error or value.body or '', is_error, value.status, value.type, value.delay_ms)
-  else
-    local is_error = type(value) == 'string' and value:find '^https%-[%l%-]+$' ~= nil
-    core.fake_https(handle, host, value, is_error)
-  end
-end
-
-local function tell_smtp(handle, host, value)
-  if type(value) == 'table' then
-    known(value, 'smtp', { error = true, delay_ms = true })
-    core.fake_smtp(handle, host, value.error or 'ok', value.delay_ms)
-  else
-    core.fake_smtp(handle, host, value)
-  end
-end
+local function tell_https(handle, host, value) core.fake_https(handle, host, value) end
+local function tell_smtp(handle, host, value) core.fake_smtp(handle, host, value) end
 
 local handles = setmetatable({}, { __mode = 'k' })
 

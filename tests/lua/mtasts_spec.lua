@@ -173,6 +173,16 @@ describe('lookup in a told world', function()
     assert.equal('a migration', answer.reason)
     assert.equal(1769990400, answer.exception_until)
   end)
+  it('a rule may check the domain, and waits for it', function()
+    local checked
+    rule = function(answer)
+      checked = assert(mtasts.check(answer.domain, { only = 'pol,smtp' }))
+      return mtasts.treat_as('testing', 'as checked')
+    end
+    assert.equal('testing', assert(mtasts.lookup 'a.test').mode)
+    assert.equal('enforce', checked.mode)
+    assert.equal(0, checked.counts.error)
+  end)
   it('an exception that ended does not count', function()
     rule = function() return mtasts.treat_as('none', 'old', '2025-12-31') end
     mtasts.configure { log = 'none' }
