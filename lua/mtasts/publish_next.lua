@@ -157,7 +157,7 @@ local function decide(facts)
   if found.record == 'none' or not found.error and found.mode == 'none' then
     for _, fault in ipairs(facts.faults) do step.mend[#step.mend + 1] = 'before it can enforce: ' .. fault.words end
     return propose(step, 'testing', 'testing', plan.usual.testing, nil,
-      found.record == 'none' and 'nothing is published: begin with mode testing' or 'mode none is published: begin again with mode testing')
+      (found.record == 'none' and 'nothing' or 'mode none') .. ' is published: begin with mode testing')
   end
   if found.error then
     step.mend[1] = text.problem(found.error)
@@ -180,30 +180,31 @@ local function reasons(step)
   return table.concat(list, '; ')
 end
 
+local function heed_mode(step, mode, found, live_mode, age)
+  if mode == 'none' then refusal.unsafe('mode none is the way out, which has an order of its own', 'say --leave instead of --next') end
+  if mode == 'testing' and live_mode == 'enforce' then
+    step.code = 0
+    propose(step, 'back', 'testing', age or plan.usual.testing, found.patterns, 'back to mode testing')
+  elseif mode == 'testing' and step.mode == 'enforce' then
+    propose(step, 'testing', 'testing', age or found.max_age, found.patterns, 'stay in mode testing, as asked for')
+  elseif mode == 'enforce' and step.mode ~= 'enforce' and not (live_mode == 'enforce' and step.name ~= 'stay') then
+    refusal.unsafe('not safe yet: mode enforce; ' .. reasons(step),
+      step.mode and ('publish mode %s first'):format(step.mode) or 'mend that first')
+  end
+end
+
 -- What was asked for, within what is safe.
 local function heed(step, args, found)
-  local mode, age = args.mode, args.max_age
-  local now = not found.error and found.mode or 'none'
-  if mode == 'none' then refusal.unsafe('mode none is the way out, which has an order of its own', 'say --leave instead of --next') end
-  if mode == 'testing' and now == 'enforce' then
-    propose(step, 'back', 'testing', age or plan.usual.testing, found.patterns, 'back to mode testing')
-    step.code = 0
-    return step
-  end
-  if mode == 'enforce' and step.mode ~= 'enforce' and not (now == 'enforce' and step.name ~= 'stay') then
-    refusal.unsafe('not safe yet: mode enforce; ' .. reasons(step), step.mode and 'publish mode ' .. step.mode .. ' first' or 'mend that first')
-  end
-  if mode == 'testing' and step.mode == 'enforce' then
-    propose(step, 'testing', 'testing', age or found.max_age, found.patterns, 'stay in mode testing, as asked for')
-  end
-  if not age then return step end
-  if now == 'enforce' and age < found.max_age and (step.mode == 'enforce' or not step.mode) then
+  local age, live_mode = args.max_age, not found.error and found.mode or 'none'
+  if args.mode then heed_mode(step, args.mode, found, live_mode, age) end
+  if not age or step.name == 'done' and age == found.max_age then return step end
+  if live_mode == 'enforce' and age < found.max_age and (step.mode == 'enforce' or step.name == 'done') then
     return propose(step, 'lower', 'enforce', age, step.patterns or found.patterns, 'enforce, with a shorter max_age')
   end
+  local most = live_mode == 'enforce' and math.max(found.max_age * JUMP, step.max_age or 0) or FIRST_MOST
   if step.name == 'done' then propose(step, 'raise', 'enforce', age, found.patterns, 'senders may keep the policy for longer') end
   if not step.mode then refusal.unsafe('not safe yet: another max_age; ' .. reasons(step), 'mend that first') end
-  local most = step.mode ~= 'enforce' and age or now == 'enforce' and math.max(found.max_age * JUMP, step.max_age) or FIRST_MOST
-  if age > most then
+  if step.mode == 'enforce' and age > most then
     refusal.unsafe(('max_age %d is too large a step: what is wrong with it, senders keep for %s'):format(age, text.span(age)),
       ('at most --max-age %d now'):format(most))
   end
