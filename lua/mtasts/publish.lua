@@ -43,10 +43,13 @@ local function make(args, domain, found, output, warn, cli, step)
   made.policy = publish_text.policy(made)
   made.records = publish_text.records(made)
   made.zone = publish_text.zone(made)
-  made.servers = {}
-  local root = args.output and files.c().whole(args.output)
-  for _, name in ipairs(servers.chosen(args.server)) do made.servers[name] = servers.snippet(name, domain, root) end
   return made
+end
+
+local function add_servers(made, args)
+  local root = args.output and files.c().whole(args.output)
+  made.servers = {}
+  for _, name in ipairs(servers.chosen(args.server)) do made.servers[name] = servers.snippet(name, made.domain, root) end
 end
 
 local function write(output, made)
@@ -119,7 +122,8 @@ end
 local function run(args, cli, warn, warnings)
   local domain = plan.domain(args.domain, cli)
   plan.tlsrpt(args, cli)
-  local output = args.output and files.open(args.output, domain, args.force)
+  -- One that is not there yet is made when there is something to write.
+  local output = args.output and files.c().whole(args.output) and files.open(args.output, domain, args.force)
   local found = live.look(domain, args.next and 'tls' or 'hosts')
   local step
   if args.next or args.leave then
@@ -127,6 +131,8 @@ local function run(args, cli, warn, warnings)
     step = decide(args, found, output and output:history() or {}, warn, cli, domain)
   end
   local made = (not step or step.mode) and make(args, domain, found, output, warn, cli, step) or nil
+  if made and args.output and not output then output = files.open(args.output, domain, args.force) end
+  if made then add_servers(made, args) end
   local names = output and made and write(output, made) or nil
   if output then output:close() end
   if args.json then

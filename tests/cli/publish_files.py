@@ -160,6 +160,13 @@ class OfOthers(Case):
             self.assertIn("--output", self.publish(2, "a.test", "--output", "out", *words).error)
             self.assertEqual(os.listdir(elsewhere), [])
 
+    def test_a_refusal_leaves_nothing(self):
+        self.publish(2, "a.test", "--output", "out", "--mx", "192.0.2.1")
+        self.publish(1, "a.test", "--output", "out", "--next", "--mode", "testing", "--mx", "mx1.a.test")
+        self.assertTrue(os.path.exists(self.out))
+        self.publish(2, "b.test", "--output", "out2")
+        self.assertFalse(os.path.exists(f"{self.folder}/out2"))
+
     def test_things_in_the_way(self):
         os.makedirs(f"{self.out}/{POLICY}")
         for words in ((), ("--force",)):
