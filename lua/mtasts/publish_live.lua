@@ -33,12 +33,26 @@ local function state_of_mx(answer)
   return 'there'
 end
 
+-- A lookup tries no more hosts than a sender would; here the others count, too.
+local function hosts_of(answer, depth)
+  local hosts = {}
+  for i, host in ipairs(answer.hosts) do
+    local tls, err = host.tls, host.error
+    if depth == 'tls' and host.name and not tls and (not err or err.code == 'mx-unmatched') then
+      tls, err = core.probe(host.name)
+    end
+    hosts[i] = { name = host.name, preference = host.preference, tls = tls, error = err }
+  end
+  return hosts
+end
+
 -- depth: 'hosts', or 'tls': each host is tried, too.
 function live.look(domain, depth)
+  core.configure { store = 'none' } -- what this machine has learned before says nothing of today
   local answer, err = core.lookup(domain, { depth = depth, freshness = 'always', rules = false })
   if not answer then refusal.unknown(('%s: %s'):format(domain, text.problem(err)), 'try again later') end
   local found = { record = state_of_record(answer.refresh_error), error = answer.refresh_error, mx = state_of_mx(answer),
-    mx_error = answer.hosts_error, hosts = answer.hosts }
+    mx_error = answer.hosts_error, hosts = hosts_of(answer, depth) }
   if found.record == 'there' then found.id = answer.id end
   if not found.error then
     found.mode, found.max_age, found.patterns = answer.mode, answer.max_age, { table.unpack(answer.patterns) }
@@ -56,13 +70,17 @@ local function permitted(patterns, name)
   return false
 end
 
--- The MX hosts that none of these patterns permits.
+function live.name(host) return host.name or ('that of preference %d, which is no host name'):format(host.preference) end
+
+-- The MX hosts that none of these patterns permits, and their names as text.
 function live.outside(found, patterns)
-  local names = {}
+  local hosts, names = {}, {}
   for _, host in ipairs(found.hosts) do
-    if not host.name or not permitted(patterns, host.name) then names[#names + 1] = host.name or 'one that is no host name' end
+    if not host.name or not permitted(patterns, host.name) then
+      hosts[#hosts + 1], names[#names + 1] = host, live.name(host)
+    end
   end
-  return names
+  return hosts, table.concat(names, ', ')
 end
 
 -- These say more of the way from here than of the host.
@@ -74,7 +92,7 @@ function live.faults(found)
   for _, host in ipairs(found.hosts) do
     local err = host.tls and host.tls.error or not (host.tls and host.tls.ok) and host.error or nil
     if err and err.code ~= 'mx-unmatched' then
-      faults[#faults + 1] = { host = host.name, words = ('%s: %s'):format(host.name or 'an MX that is no host name', text.problem(err)),
+      faults[#faults + 1] = { host = host.name, words = ('%s: %s'):format(live.name(host), text.problem(err)),
         certain = not (unsure[err.code] or err.stage == 'dns' or err.stage == 'net') }
     end
   end

@@ -96,12 +96,19 @@ local function stay(step, code, words)
 end
 
 -- Goes on with what is live, with all MX hosts in it.
-local function complete(step, found, outside)
+local function complete(step, found, outside, names)
   local list = { table.unpack(found.patterns) }
-  for _, name in ipairs(outside) do list[#list + 1] = name end
+  step.mend[#step.mend + 1] = 'no pattern of the policy permits: ' .. names
+  for _, host in ipairs(outside) do
+    local pattern, why = plan.of_host(host)
+    if not pattern then
+      step.mend[#step.mend + 1] = why
+      return stay(step, 2, ('stay in mode %s: senders that enforce could not deliver to every MX host'):format(found.mode))
+    end
+    list[#list + 1] = pattern
+  end
   step.name, step.mode, step.max_age, step.patterns, step.code = 'complete', found.mode, found.max_age, list, 1
   step.words = ('stay in mode %s, with every MX host in the policy'):format(found.mode)
-  step.mend[#step.mend + 1] = 'no pattern of the policy permits: ' .. table.concat(outside, ', ')
   return step
 end
 
@@ -168,9 +175,9 @@ local function decide(facts)
   if found.mx == 'unknown' then
     return stay(step, 4, 'DNS cannot say now which MX hosts there are: ' .. text.problem(found.mx_error))
   end
-  local outside = live.outside(found, found.patterns)
+  local outside, names = live.outside(found, found.patterns)
   local bad = with_faults(step, facts)
-  if #outside > 0 and not (bad and found.mode == 'enforce') then return complete(step, found, outside) end
+  if #outside > 0 and not (bad and found.mode == 'enforce') then return complete(step, found, outside, names) end
   if bad then return bad end
   return (found.mode == 'testing' and from_testing or from_enforce)(step, facts)
 end

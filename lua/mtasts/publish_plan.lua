@@ -46,7 +46,7 @@ function plan.domain(words, cli)
   return domain
 end
 
--- A pattern of a policy, in A-labels.
+-- A pattern of a policy, in A-labels; nil and why it is none.
 local function pattern_of(words)
   local star, rest = words:match '^(%*%.)(.*)$'
   local name = core.normalise(rest or words)
@@ -80,16 +80,20 @@ local function patterns_given(words)
   return list
 end
 
+-- The pattern for an MX host; nil and why there is none.
+function plan.of_host(host)
+  local pattern, why
+  if host.name then pattern, why = pattern_of(host.name) end
+  if pattern then return pattern end
+  return nil, ('the MX %s cannot stand in a policy: %s'):format(host.name or 'of preference ' .. host.preference,
+    why or 'it is an address or no host name, and certificates name hosts (RFC 5321 5.1)')
+end
+
 local function patterns_of_dns(found)
   local list, seen = {}, {}
   for _, host in ipairs(found.hosts) do
-    local pattern, why
-    if host.name then pattern, why = pattern_of(host.name) end
-    if not pattern then
-      refusal.unsafe(('the MX %s cannot stand in a policy: %s'):format(host.name or 'of preference ' .. host.preference,
-        why or 'it is an address or no host name, and certificates name hosts (RFC 5321 5.1)'),
-        'let the MX record name a host that has the address')
-    end
+    local pattern, why = plan.of_host(host)
+    if not pattern then refusal.unsafe(why, 'let the MX record name a host that has the address') end
     add(list, seen, pattern)
   end
   return list
@@ -118,9 +122,9 @@ function plan.patterns(args, domain, mode, found, warn, kept)
   end
   if problem then warn(problem .. '; the policy is for the hosts that --mx names') end
   local patterns = given or kept or patterns_of_dns(found)
-  local outside = problem and {} or live.outside(found, patterns)
-  if #outside > 0 then
-    local words = ('of the MX hosts of %s no pattern permits: %s'):format(domain, table.concat(outside, ', '))
+  local outside, names = live.outside(found, patterns)
+  if #outside > 0 and not problem then
+    local words = ('of the MX hosts of %s no pattern permits: %s'):format(domain, names)
     if mode == 'enforce' then refusal.unsafe(words, 'add --mx for each, or mail to them stops; or remove these MX records') end
     warn(words .. '; in mode enforce no mail would reach them')
   end

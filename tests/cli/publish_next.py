@@ -83,6 +83,15 @@ class Testing(Case):
             self.told(self.step(2, "stay", "--next", "--since", day(100)), "mx2.a.test", problem)
             self.assertIn(problem, self.refused(2, "a.test", "--next", "--since", day(100), "--mode", "enforce"))
 
+    def test_the_last_of_many_hosts_is_looked_at_too(self):
+        hosts = [f"mx{i}.a.test" for i in range(60)]
+        self.domain(mx=hosts, live=policy("testing", "*.a.test"))
+        self.step(1, "enforce", "--next", "--since", day(100), mode="enforce", max_age=604800)
+        self.world["smtp"]["mx59.a.test"] = "cert-expired"
+        self.told(self.step(2, "stay", "--next", "--since", day(100)), "mx59.a.test", "cert-expired")
+        del self.world["smtp"]["mx59.a.test"]
+        self.told(self.step(2, "stay", "--next", "--since", day(100)), "mx59.a.test", "mx-address")
+
     def test_a_host_that_cannot_be_reached_from_here(self):
         self.domain(live=policy("testing", "*.a.test"))
         for problem in ("smtp-connect", "smtp-timeout"):
@@ -94,6 +103,22 @@ class Testing(Case):
         made = self.step(1, "complete", "--next", "--since", day(100), mode="testing", max_age=3600)
         self.assertEqual(made["mx"], ["mx1.a.test", "*.old.test", "mx2.a.test"])
         self.assertIn("mx2.a.test", self.refused(2, "a.test", "--next", "--since", day(100), "--mode", "enforce"))
+
+    def test_a_host_that_can_be_in_no_policy(self):
+        self.domain(live=policy("testing", "mx1.a.test"))
+        for mx in ("192.0.2.1", "under_score.a.test"):
+            self.world["dns"]["a.test MX"] = ["10 mx1.a.test", f"20 {mx}"]
+            self.world["dns"]["under_score.a.test A"] = ["192.31.196.99"]
+            self.world["smtp"]["under_score.a.test"] = "ok"
+            self.told(self.step(2, "stay", "--next", "--since", day(100)), "cannot stand in a policy")
+
+    def test_no_host_at_all(self):
+        self.domain(live=policy("testing", "mx1.a.test"))
+        for mx in (["0 ."], "nodata", "nxdomain"):
+            self.world["dns"]["a.test MX"] = mx
+            self.publish(2, "a.test", "--next", "--since", day(100))
+        self.world["dns"]["a.test MX"] = "servfail"
+        self.step(4, "stay", "--next", "--since", day(100))
 
     def test_nothing_says_how_old_it_is(self):
         self.domain(live=policy("testing", "*.a.test"))
