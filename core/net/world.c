@@ -148,7 +148,7 @@ static bool own(const char **text) {
   return copy != NULL;
 }
 
-enum mts_err mts_net_open_2(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net) {
+enum mts_err mts_net_open_3(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net) {
   struct world *world = calloc(1, sizeof *world);
   if (!world) return MTS_ERR_NO_MEMORY;
   world->config = *config;

@@ -2,6 +2,7 @@
 -- One line for each command, for help.
 return {
   lookup = 'What a sender does for a domain now, and why.',
+  check = 'Looks for what is wrong with the MTA-STS of a domain, and says how to mend it.',
   probe = 'STARTTLS and certificate of a mail host as a sender sees them.',
   match = 'Does an MX host match patterns of a policy? Exit 0 or 1.',
   parse = 'Judges a record, a policy or a destination.',

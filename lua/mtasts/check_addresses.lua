@@ -1,0 +1,60 @@
+-- SPDX-License-Identifier: ISC
+-- Addresses: which are not for the public, and whether a failure to connect is ours.
+local addresses = {}
+
+function addresses.is_six(address) return address:find(':', 1, true) ~= nil end
+
+-- In words what an address is that is not public; nil: it is public. Networks for documentation count as public.
+function addresses.private(address)
+  local a, b = address:match '^(%d+)%.(%d+)%.%d+%.%d+$'
+  if not a then
+    local mapped = address:lower():match '^::ffff:(%d+%.%d+%.%d+%.%d+)$'
+    if mapped then return addresses.private(mapped) end
+    local six = address:lower()
+    if six == '::1' then return 'a loopback address' end
+    if six == '::' then return 'the unspecified address' end
+    if six:find '^fe[89ab]%x:' then return 'a link-local address' end
+    if six:find '^f[cd]%x%x:' then return 'a private address' end
+    return nil
+  end
+  a, b = tonumber(a), tonumber(b)
+  if a == 127 then return 'a loopback address' end
+  if a == 0 then return 'the unspecified address' end
+  if a == 10 or a == 172 and b >= 16 and b <= 31 or a == 192 and b == 168 then return 'a private address' end
+  if a == 100 and b >= 64 and b <= 127 then return 'an address of a provider-wide NAT' end
+  if a == 169 and b == 254 then return 'a link-local address' end
+  if a >= 224 then return 'no address of a host' end
+end
+
+local never = { ['https-connect'] = true, ['https-forbidden'] = true, ['smtp-connect'] = true, ['cancelled'] = true }
+
+-- An observation that never got a connection.
+function addresses.unconnected(see)
+  local err = see.error
+  if not err then return false end
+  return never[err.code] == true or (err.code == 'https-deadline' or err.code == 'smtp-timeout') and see.connect_ms == nil
+end
+
+-- A failure that never left this machine, or its network.
+function addresses.no_way(err)
+  local words = ((err and err.detail) or ''):lower()
+  return words:find('unreachable', 1, true) ~= nil or words:find('no route', 1, true) ~= nil or words:find('permission', 1, true) ~= nil
+    or words:find('not permitted', 1, true) ~= nil or words:find('cannot assign', 1, true) ~= nil
+    or words:find('family not supported', 1, true) ~= nil
+end
+
+-- Whether nothing of ours gets through to port 25: no connection to any host, and no host that refused by itself.
+function addresses.is_blocked(hosts)
+  for _, host in ipairs(hosts) do
+    for _, try in ipairs(host.tries or {}) do
+      local see = try.see
+      if not addresses.unconnected(see) then return false end
+      local refused = ((see.error.detail or '') .. see.error.message):lower():find('refused', 1, true)
+      -- What comes back at once from far away was refused on this side.
+      if refused and ((see.ms or 0) > 2 or addresses.private(try.address)) then return false end
+    end
+  end
+  return true
+end
+
+return addresses
