@@ -38,7 +38,7 @@ local function make(args, domain, found, output, warn, cli, step)
   local made = { domain = domain, mode = mode, tlsrpt = plan.tlsrpt(args, cli) }
   made.max_age = step and step.max_age or args.max_age or plan.usual[mode]
   made.mx = plan.patterns(args, domain, mode, found, warn, step and step.patterns)
-  made.id = plan.id(args, found, output and output:ids() or {}, cli)
+  made.id = plan.id(args, found, output and output:ids() or {}, warn, cli)
   plan.remarks(made, warn)
   made.policy = publish_text.policy(made)
   made.records = publish_text.records(made)
@@ -124,7 +124,10 @@ local function run(args, cli, warn, warnings)
   plan.tlsrpt(args, cli)
   -- One that is not there yet is made when there is something to write.
   local output = args.output and files.c().whole(args.output) and files.open(args.output, domain, args.force)
-  local found = live.look(domain, args.next and 'tls' or 'hosts')
+  local found = (args.next or args.leave) and live.look(domain, args.next) or live.ask(domain)
+  if found.alias then
+    warn(('_mta-sts.%s is an alias of %s: whoever has that publishes the policy (RFC 8461 8.2)'):format(domain, found.alias))
+  end
   local step
   if args.next or args.leave then
     local decide = require('mtasts.publish_' .. (args.next and 'next' or 'leave'))

@@ -9,13 +9,6 @@ local live = {}
 local absent <const> = { ['record-none'] = true, ['dns-nxdomain'] = true, ['dns-nodata'] = true }
 local broken_record <const> = { ['record-several'] = true, ['record-syntax'] = true }
 
-local function outcome_of(answer, what)
-  for _, step in ipairs(answer.trace) do
-    if step.what == what and step.outcome then return step.outcome end
-  end
-  return ''
-end
-
 -- 'none', 'broken', 'unknown' (for now), or 'there': then the policy may still be at fault.
 local function state_of_record(err)
   if not err then return 'there' end
@@ -24,43 +17,84 @@ local function state_of_record(err)
   return (err.stage == 'dns' or err.stage == 'net' or err.code == 'deadline') and 'unknown' or 'there'
 end
 
+-- 'there', 'null', 'none' (a domain without MX is its own mail host, but nobody said so), or 'unknown' (for now).
 local function state_of_mx(answer)
-  local err = answer.hosts_error
-  if err and err.code == 'mx-none' then return 'null' end
-  if err then return absent[err.code] and 'none' or 'unknown' end
-  -- A domain without MX is its own mail host: senders deliver, but nobody said so.
-  if #answer.hosts == 0 or outcome_of(answer, 'mx'):find '^no MX' then return 'none' end
-  return 'there'
+  if answer.error then return absent[answer.error.code] and 'none' or 'unknown' end
+  for _, record in ipairs(answer.records) do
+    if record.host ~= '.' then return 'there' end
+  end
+  return #answer.records > 0 and 'null' or 'none'
 end
 
--- A lookup tries no more hosts than a sender would; here the others count, too.
-local function hosts_of(answer, depth)
+local function texts_of(answer)
+  local texts = {}
+  for i, record in ipairs(answer.records) do texts[i] = record.text end
+  return texts
+end
+
+-- The MX hosts, in the order of DNS; one that is no host name has no name, but raw.
+local function hosts_of(answer)
   local hosts = {}
-  for i, host in ipairs(answer.hosts) do
-    local tls, err = host.tls, host.error
-    if depth == 'tls' and host.name and not tls and (not err or err.code == 'mx-unmatched') then
-      tls, err = core.probe(host.name)
-    end
-    hosts[i] = { name = host.name, preference = host.preference, tls = tls, error = err }
+  for _, record in ipairs(answer.records) do
+    if record.host ~= '.' then hosts[#hosts + 1] = { name = record.host, raw = record.raw, preference = record.preference } end
   end
   return hosts
 end
 
--- depth: 'hosts', or 'tls': each host is tried, too.
-function live.look(domain, depth)
+-- Asks DNS alone.
+function live.ask(domain)
+  local txt, mx = core.see_dns('_mta-sts.' .. domain, 'TXT'), core.see_dns(domain, 'MX')
+  local record = core.parse_record(texts_of(txt))
+  local failed = txt.error and not absent[txt.error.code]
+  return { id = record and record.id, id_error = failed and txt.error or nil, alias = txt.cnames[#txt.cnames],
+    mx = state_of_mx(mx), mx_error = mx.error, hosts = hosts_of(mx) }
+end
+
+-- Whether somebody asks for reports on the domain.
+function live.reported(domain)
+  return core.parse_tlsrpt(texts_of(core.see_dns('_smtp._tls.' .. domain, 'TXT'))) ~= nil
+end
+
+-- The policy as well, as a sender learns it; tried: STARTTLS with each host.
+function live.look(domain, tried)
   core.configure { store = 'none' } -- what this machine has learned before says nothing of today
-  local answer, err = core.lookup(domain, { depth = depth, freshness = 'always', rules = false })
+  local found = live.ask(domain)
+  local answer, err = core.lookup(domain, { depth = tried and 'tls' or 'policy', freshness = 'always', rules = false, trace = false })
   if not answer then refusal.unknown(('%s: %s'):format(domain, text.problem(err)), 'try again later') end
-  local found = { record = state_of_record(answer.refresh_error), error = answer.refresh_error, mx = state_of_mx(answer),
-    mx_error = answer.hosts_error, hosts = hosts_of(answer, depth) }
-  if found.record == 'there' then found.id = answer.id end
+  found.error = answer.refresh_error
+  found.record = state_of_record(found.error)
   if not found.error then
-    found.mode, found.max_age, found.patterns = answer.mode, answer.max_age, { table.unpack(answer.patterns) }
-  else
-    -- Its policy cannot be had, but its id is taken all the same.
-    found.id = outcome_of(answer, 'record'):match '^id (%w+)$'
+    found.id, found.mode, found.max_age, found.patterns = answer.id, answer.mode, answer.max_age, { table.unpack(answer.patterns) }
+  end
+  if not tried then return found end
+  local known = {}
+  for _, host in ipairs(answer.hosts) do
+    if host.name then known[host.name] = host end
+  end
+  for _, host in ipairs(found.hosts) do
+    local looked = known[host.name] or {}
+    host.tls, host.error = looked.tls, looked.error
+    -- A lookup tries no more hosts than a sender would; here the others count, too.
+    if host.name and not host.tls and (not host.error or host.error.code == 'mx-unmatched') then
+      host.tls, host.error = core.probe(host.name)
+    end
   end
   return found
+end
+
+-- What mtasts check finds wrong, as a list of words; and how much it warns of. Who gets reports holds no mail.
+function live.examine(domain)
+  local run = require 'mtasts.check_run'
+  local result, err = run.check(domain, run.options { skip = 'tlsrpt' })
+  if not result then return { text.problem(err) }, 0 end
+  local errors = {}
+  for _, finding in ipairs(result.findings) do
+    if finding.severity == 'error' then
+      local subject = finding.subject and finding.subject .. ': ' or ''
+      errors[#errors + 1] = ('%s%s: %s; %s'):format(subject, finding.id, finding.seen, finding.fix)
+    end
+  end
+  return errors, result.counts.warn
 end
 
 local function permitted(patterns, name)
@@ -70,7 +104,7 @@ local function permitted(patterns, name)
   return false
 end
 
-function live.name(host) return host.name or ('that of preference %d, which is no host name'):format(host.preference) end
+function live.name(host) return host.name or host.raw end
 
 -- The MX hosts that none of these patterns permits, and their names as text.
 function live.outside(found, patterns)

@@ -157,11 +157,23 @@ local function from_enforce(step, facts)
   return propose(step, 'raise', 'enforce', higher, found.patterns, 'enforcing went well: senders may keep the policy for longer')
 end
 
+-- The whole list of checks, before a step that can hold mail. nil: nothing is wrong.
+local function examined(step, facts)
+  local errors, warnings = live.examine(facts.domain)
+  if warnings > 0 then
+    step.why[#step.why + 1] = ('mtasts check %s warns of %d thing%s'):format(facts.domain, warnings, warnings == 1 and '' or 's')
+  end
+  if #errors == 0 then return nil end
+  table.move(errors, 1, #errors, #step.mend + 1, step.mend)
+  return stay(step, 2, ('stay in mode %s: mtasts check finds errors'):format(facts.found.mode))
+end
+
 local function decide(facts)
   local found = facts.found
   local step = { why = {}, mend = {}, dates = {}, code = 0 }
   if found.record == 'unknown' then return stay(step, 4, 'DNS cannot say now what is published: ' .. text.problem(found.error)) end
   if found.record == 'none' or not found.error and found.mode == 'none' then
+    if not facts.reported then step.why[1] = 'nobody is asked for reports: --tlsrpt, or failures at senders are not seen' end
     for _, fault in ipairs(facts.faults) do step.mend[#step.mend + 1] = 'before it can enforce: ' .. fault.words end
     return propose(step, 'testing', 'testing', plan.usual.testing, nil,
       (found.record == 'none' and 'nothing' or 'mode none') .. ' is published: begin with mode testing')
@@ -178,6 +190,7 @@ local function decide(facts)
   local outside, names = live.outside(found, found.patterns)
   local bad = with_faults(step, facts)
   if #outside > 0 and not (bad and found.mode == 'enforce') then return complete(step, found, outside, names) end
+  bad = bad or examined(step, facts)
   if bad then return bad end
   return (found.mode == 'testing' and from_testing or from_enforce)(step, facts)
 end
@@ -222,7 +235,8 @@ end
 -- args, what is live, what was written here -> {name, words, mode, max_age, patterns, why, mend, dates, code}; without mode there is
 -- nothing to publish.
 return function(args, found, history, warn, cli, domain)
-  local facts = { found = found, history = history, warn = warn, now = core.now(), faults = live.faults(found) }
+  local facts = { domain = domain, found = found, history = history, warn = warn, now = core.now(), faults = live.faults(found) }
+  facts.reported = #args.tlsrpt > 0 or live.reported(domain)
   facts.since, facts.given = plan.since(args, cli), #args.reports > 0
   facts.reports = reports.read(args.reports, domain, warn, cli)
   return heed(decide(facts), args, found)

@@ -55,7 +55,8 @@ local function pattern_of(words)
   if whole then value, _, findings = core.parse_policy(('version: STSv1\nmode: testing\nmx: %s\nmax_age: 1\n'):format(whole)) end
   if value and findings.strict then return whole end
   local why = 'it is no host name'
-  if words:find '^%[' or words:find '^[%d.]+$' or words:find '^[%x:]*:[%x:.]+$' then why = 'it is an address, and certificates name hosts'
+  if words:find '^%[' or words:find '^[%d.]+$' or words:find '^[%x:]*:[%x:.]+$' then
+    why = 'it is an address, and certificates name hosts (RFC 5321 5.1)'
   elseif words:find '*' then why = '* stands for one whole label, the first: *.a.example'
   elseif words:find '_' then why = 'no _ may stand in it (RFC 8461 3.2, RFC 5321 4.1.2)' end
   return nil, why
@@ -82,11 +83,9 @@ end
 
 -- The pattern for an MX host; nil and why there is none.
 function plan.of_host(host)
-  local pattern, why
-  if host.name then pattern, why = pattern_of(host.name) end
+  local pattern, why = pattern_of(live.name(host))
   if pattern then return pattern end
-  return nil, ('the MX %s cannot stand in a policy: %s'):format(host.name or 'of preference ' .. host.preference,
-    why or 'it is an address or no host name, and certificates name hosts (RFC 5321 5.1)')
+  return nil, ('the MX %s cannot stand in a policy: %s'):format(live.name(host), why)
 end
 
 local function patterns_of_dns(found)
@@ -141,7 +140,7 @@ local function fresh_id(now, microseconds, taken)
 end
 
 -- taken: ids that were published before, a set.
-function plan.id(args, found, taken, cli)
+function plan.id(args, found, taken, warn, cli)
   if args.id and not args.id:find '^%w+$' or args.id and #args.id > 32 then
     cli.refuse('publish: --id %s: wants 1 to 32 letters and digits (RFC 8461 3.1)', args.id)
   end
@@ -150,6 +149,7 @@ function plan.id(args, found, taken, cli)
   if taken[args.id] then
     refusal.unsafe(('--id %s is or was in use: no sender would see that the policy is new'):format(args.id), 'choose another, or none')
   end
+  if found.id_error then warn(('DNS cannot say now which id is live, which must be another: %s'):format(found.id_error.message)) end
   return args.id
 end
 

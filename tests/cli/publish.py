@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """mtasts publish: policy, records, web servers; what it refuses, and why."""
+import json
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -146,6 +147,19 @@ class Ids(publishing.Case):
                                                                               TOLD="told.json").json[0], range(24))]
         self.assertEqual(len(set(ids)), 24)
 
+    def test_dns_that_cannot_say_which_is_live(self):
+        self.domain()
+        self.world["dns"]["_mta-sts.a.test TXT"] = "servfail"
+        self.made(0, "a.test")
+        self.assertIn("cannot say now which id is live", self.publish(1, "a.test", "--id", "a1").error)
+
+    def test_an_alias_is_of_somebody_else(self):
+        self.domain()
+        self.world["dns"]["_mta-sts.a.test CNAME"] = "_mta-sts.provider.test"
+        self.world["dns"]["_mta-sts.provider.test TXT"] = ["v=STSv1; id=p1;"]
+        self.assertIn("is an alias of _mta-sts.provider.test", self.publish(1, "a.test").error)
+        self.assertIn("in use", self.publish(2, "a.test", "--id", "p1").error)
+
     def test_a_given_one_is_checked(self):
         self.domain(live=policy("testing", "*.a.test"), id="live1")
         self.assertEqual(self.made(0, "a.test", "--id", "A" * 32)["id"], "A" * 32)
@@ -184,6 +198,32 @@ class Reporting(publishing.Case):
             self.assertIn("--tlsrpt", result.error)
             self.assertIn(why, result.error)
             self.assertNotIn("nil", result.error)
+
+
+class Checked(publishing.Case):
+    def test_mtasts_check_finds_nothing_wrong_with_what_is_published(self):
+        self.domain("r.test", mx=("mx1.r.test",))
+        # That is what it says of mode testing.
+        testing = {"pol.mode.testing"}
+        for mode, words, known in (("testing", (), testing), ("enforce", (), set()), ("testing", ("--mx", "*.a.test"), testing),
+                                   ("enforce", ("--max-age", "4w"), set())):
+            self.domain()
+            made = self.made(0, "a.test", "--mode", mode, "--tlsrpt", "mailto:tls@a.test,mailto:tls@r.test", *words)
+            for record in made["records"]:
+                self.world["dns"][record["name"] + " TXT"] = [record["text"]]
+            self.world["https"]["mta-sts.a.test"] = {"body": made["policy"], "type": "text/plain"}
+            found = self.check()
+            self.assertEqual((found["id"], found["mode"], found["policy"]), (made["id"], mode, made["policy"]))
+            wrong = [finding["id"] for finding in found["findings"] if finding["severity"] != "info"
+                     and finding["group"] in ("txt", "policy", "mx", "tlsrpt", "summary")]
+            self.assertEqual(set(wrong) - known, set())
+            self.assertGreater(len(found["passed"]), 40)
+        self.world["https"]["mta-sts.a.test"]["body"] = "version: STSv1\n"
+        self.assertGreater(self.check()["counts"]["error"], 0)
+
+    def check(self):
+        told = self.write("told.json", json.dumps(self.world))
+        return self.run_program("check", "--json", "--rules", publishing.WORLD, "a.test", TOLD=told).json[0]
 
 
 if __name__ == "__main__":

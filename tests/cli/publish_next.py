@@ -104,6 +104,23 @@ class Testing(Case):
         self.assertEqual(made["mx"], ["mx1.a.test", "*.old.test", "mx2.a.test"])
         self.assertIn("mx2.a.test", self.refused(2, "a.test", "--next", "--since", day(100), "--mode", "enforce"))
 
+    def test_an_address_that_fails_behind_one_that_does_not(self):
+        self.domain(live=policy("testing", "*.a.test"))
+        self.world["dns"]["mx2.a.test A"] = ["192.31.196.10", "192.31.196.11"]
+        self.world["smtp"]["mx2.a.test"] = {"by_address": {"192.31.196.11": {"error": "cert-expired"}}}
+        self.told(self.step(2, "stay", "--next", "--since", day(100)), "192.31.196.11", "mtasts check finds errors")
+        self.assertIn("192.31.196.11", self.refused(2, "a.test", "--next", "--since", day(100), "--mode", "enforce"))
+        self.world["smtp"]["mx2.a.test"] = "ok"
+        self.step(1, "enforce", "--next", "--since", day(100), mode="enforce", max_age=604800)
+
+    def test_who_is_asked_for_reports(self):
+        self.domain()
+        words = "nobody is asked for reports"
+        self.told(self.step(0, "testing", mode="testing", max_age=86400), words)
+        self.assertNotIn(words, json.dumps(self.step(0, "testing", "--next", "--tlsrpt", "mailto:t@a.test", mode="testing", max_age=86400)["step"]))
+        self.world["dns"]["_smtp._tls.a.test TXT"] = ["v=TLSRPTv1; rua=mailto:t@a.test"]
+        self.assertNotIn(words, json.dumps(self.step(0, "testing", mode="testing", max_age=86400)["step"]))
+
     def test_a_host_that_can_be_in_no_policy(self):
         self.domain(live=policy("testing", "mx1.a.test"))
         for mx in ("192.0.2.1", "under_score.a.test"):
