@@ -8,6 +8,8 @@
 #include "net/cert_chain.h"
 #include "net/dns.h"
 #include "net/https.h"
+#include "net/https_look.h"
+#include "net/smtp_look.h"
 #include "net/starttls.h"
 #include "net/trust.h"
 
@@ -30,6 +32,21 @@ static enum mts_err fetch(struct mts_net *net, const struct mts_https_request *r
 static enum mts_err probe(struct mts_net *net, const struct mts_probe_request *request, mts_tls_fn done, void *arg,
                           struct mts_job **job) {
   return starttls_start(world_of(net), request, done, arg, job);
+}
+
+static enum mts_err look_dns(struct mts_net *net, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
+                             void *arg, struct mts_job **job) {
+  return dns_look_start(world_of(net), name, type, deadline_ms, done, arg, job);
+}
+
+static enum mts_err look_https(struct mts_net *net, const struct mts_https_look *look, mts_https_seen_fn done, void *arg,
+                               struct mts_job **job) {
+  return https_look_start(world_of(net), look, done, arg, job);
+}
+
+static enum mts_err look_smtp(struct mts_net *net, const struct mts_smtp_look *look, mts_smtp_seen_fn done, void *arg,
+                              struct mts_job **job) {
+  return smtp_look_start(world_of(net), look, done, arg, job);
 }
 
 static enum mts_err certificate(struct mts_net *net, const char *host, const struct mts_span *chain, size_t count,
@@ -136,6 +153,9 @@ static const struct mts_net_ops real_ops = {
     .dns = ask_dns,
     .https = fetch,
     .probe = probe,
+    .look_dns = look_dns,
+    .look_https = look_https,
+    .look_smtp = look_smtp,
     .certificate = certificate,
     .timer = set_timer,
     .cancel = cancel,
