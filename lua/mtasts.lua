@@ -55,6 +55,18 @@ function mtasts.all(list)
   return results
 end
 
+-- ---- the checks of a domain ----
+
+-- What is seldom asked for is loaded when it is.
+function mtasts.check(domain, opts)
+  if type(domain) ~= 'string' then error(("bad argument #1 to 'check' (string expected, got %s)"):format(type(domain)), 2) end
+  local run = require 'mtasts.check_run'
+  local ok, options = pcall(run.options, opts)
+  if not ok then error(options, 2) end
+  local result, err = run.check(domain, options)
+  return result, err
+end
+
 -- ---- exceptions and rules ----
 
 local Opinion = { __name = 'mtasts.opinion' }

@@ -96,13 +96,18 @@ local function row(kind, id, words)
   for i = 2, #lines do print((' '):rep(13) .. lines[i]) end
 end
 
-local function show_findings(result)
-  print()
+-- What to do about a finding, and where it is written.
+function show.fix(finding)
+  beside((' '):rep(13), 13, ('%s%s [%s]'):format(finding.fix:find '^Nothing' and '' or 'Mend: ', finding.fix, finding.ref))
+end
+
+-- The worst first.
+function show.findings(result)
   for _, severity in ipairs { 'error', 'unknown', 'warn', 'info' } do
     for _, finding in ipairs(result.findings) do
       if finding.severity == severity then
         row(kinds[severity], finding.id, ' ' .. (finding.subject and text.clean(finding.subject) .. ': ' or '') .. finding.seen)
-        beside((' '):rep(13), 13, ('Mend: %s [%s]'):format(finding.fix, finding.ref))
+        show.fix(finding)
       end
     end
   end
@@ -133,8 +138,8 @@ local function show_senders(result)
       beside(text.paint(kind[3], head) .. place .. (' '):rep(left - 15 - width_of(place)), left, host.why)
     end
   end
-  beside('  without a cached policy  it ', 28, result.senders.without_cache)
-  beside('  with a cached policy     it ', 28, result.senders.with_cache)
+  beside('  - no cache ', 13, 'A sender without a cached policy ' .. result.senders.without_cache .. '.')
+  beside('  - cached   ', 13, 'A sender that has cached a policy ' .. result.senders.with_cache .. '.')
 end
 
 function show.result(result, seen, all)
@@ -147,7 +152,8 @@ function show.result(result, seen, all)
     if last and width_of(line) >= 36 then print('  ' .. totals(result) .. mode) end
   end
   show_texts(result, seen)
-  show_findings(result)
+  print()
+  show.findings(result)
   show_rest(result, all)
   if seen.hosts then show_senders(result) end
 end

@@ -154,10 +154,20 @@ function run.check(domain, options, eyes)
   return result, nil, seen
 end
 
+-- What is given as a record is meant as one, whatever it is.
+local function meant(set)
+  if not set.present and #set.texts > 0 then
+    set.near, set.other, set.present, set.text = set.texts, {}, true, set.texts[1]
+  end
+  return set
+end
+
+local function list_of(input) return type(input) == 'table' and input or { input } end
+
 -- The same checks on a text: a record, a policy or a record of TLS reporting.
 local kinds = {
-  record = function(input) return { record = read.record(type(input) == 'table' and input or { input }) }, { txt = true } end,
-  tlsrpt = function(input) return { tlsrpt = read.tlsrpt(type(input) == 'table' and input or { input }) }, { tlsrpt = true } end,
+  record = function(input) return { record = meant(read.record(list_of(input))) }, { txt = true } end,
+  tlsrpt = function(input) return { tlsrpt = meant(read.tlsrpt(list_of(input))) }, { tlsrpt = true } end,
   policy = function(input)
     local seen = read.policy(input)
     seen.policy_notes = seen.notes

@@ -7,7 +7,7 @@ return {
   {
     id = 'sum.senders', severity = 'error', ref = 'RFC 8461 5', needs = 'record hosts gets',
     title = 'senders protect the mail, and deliver it',
-    fix = 'Mend the errors above: until then senders without a cached policy deliver unprotected.',
+    fix = 'Mend what is named here: until then senders without a cached policy deliver unprotected.',
     check = function(seen, say)
       local usable, why, doubt = senders.usable(seen)
       if not usable then
@@ -23,8 +23,8 @@ return {
       local all = #refused == #hosts
       say(all and 'senders that honour the policy deliver to no MX host: mail waits, and is returned in the end'
         or 'senders that honour the policy do not deliver to ' .. read.names(refused), { severity = all and 'error' or 'warn',
-        fix = all and 'Mend the hosts or the policy at once, and publish a new id; mode testing lets mail through meanwhile.'
-          or 'Mend these hosts: mail goes to the others as long as they are up.' })
+        fix = all and 'Repair the hosts or the policy at once, and publish a new id; mode testing lets mail through meanwhile.'
+          or 'See what is said of these hosts: mail goes to the others as long as they are up.' })
     end,
   },
 }

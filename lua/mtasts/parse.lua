@@ -10,6 +10,7 @@ local INPUT_MAX <const> = 1 << 20
 function parse.options(command)
   command:argument('kind', 'What to parse.'):choices { 'record', 'policy', 'tlsrpt', 'destination' }
   command:argument('file', 'File, or - for standard input.'):argname 'FILE':args '?'
+  command:option('--fail-on', 'Let findings decide on the exit code: error, warn, info, never.'):argname 'LEVEL'
   command:flag('--set', 'The input is a JSON array of TXT records, each an array of strings.'):target 'whole_set'
 end
 
@@ -72,7 +73,30 @@ local function show(kind, result, err)
   end
 end
 
+-- With --fail-on the findings alone decide; without it they are heeded where the syntax is fine.
+local function code_of(result, counts, from)
+  local worst = { error = 2, warn = 1, info = 1 }
+  local verdict = result.default == 'reject' and 2 or result.strict == 'accept' and 0 or 1
+  if not from then return verdict == 0 and counts.error > 0 and 1 or verdict end
+  for _, severity in ipairs { 'error', 'warn', 'info' } do
+    if from == 'never' then return 0 end
+    if counts[severity] > 0 then return worst[severity] end
+    if severity == from then return 0 end
+  end
+  return 0
+end
+
+local levels <const> = { 'error', 'warn', 'info', 'never' }
+local function check_level(args, cli)
+  local known = args.fail_on == nil
+  for _, level in ipairs(levels) do known = known or level == args.fail_on end
+  if known then return end
+  local near = core.nearest(args.fail_on, levels)
+  cli.refuse('--fail-on %s: error, warn, info or never%s', args.fail_on, near and (", did you mean '" .. near .. "'?") or '')
+end
+
 function parse.main(args, cli)
+  check_level(args, cli)
   local input = read(args.file or '-', cli)
   if args.whole_set then
     if args.kind ~= 'record' and args.kind ~= 'tlsrpt' then cli.refuse('--set goes with record and tlsrpt, not with %s', args.kind) end
@@ -83,6 +107,7 @@ function parse.main(args, cli)
   end
   if args.kind == 'destination' then return destination(input, args) end
   local value, err, findings = core['parse_' .. args.kind](input)
+  local checked = require('mtasts.check_run').text(args.kind, input)
   local result = {
     default = value and 'accept' or 'reject',
     strict = value and findings.strict and 'accept' or 'reject',
@@ -92,13 +117,15 @@ function parse.main(args, cli)
   for i, finding in ipairs(findings) do
     result.deviations[i] = { code = finding.code, line = finding.line, column = finding.column, message = finding.message }
   end
+  result.findings = core.json_array(checked.findings)
   for key, field in pairs(value or {}) do result[key] = type(field) == 'table' and core.json_array(field) or field end
   if args.json then
     print(core.json_encode(result))
   else
     show(args.kind, result, err)
+    require('mtasts.check_print').findings(checked)
   end
-  return not value and 2 or result.strict == 'accept' and 0 or 1
+  return code_of(result, checked.counts, args.fail_on)
 end
 
 return parse
