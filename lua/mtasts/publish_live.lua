@@ -32,12 +32,18 @@ local function texts_of(answer)
   return texts
 end
 
--- The MX hosts, in the order of DNS; one that is no host name has no name, but raw.
+function live.name(host) return host.name or host.raw end
+
+-- The MX hosts by preference, as DNS has no order; one that is no host name has no name, but raw.
 local function hosts_of(answer)
   local hosts = {}
   for _, record in ipairs(answer.records) do
     if record.host ~= '.' then hosts[#hosts + 1] = { name = record.host, raw = record.raw, preference = record.preference } end
   end
+  table.sort(hosts, function(a, b)
+    if a.preference ~= b.preference then return a.preference < b.preference end
+    return live.name(a) < live.name(b)
+  end)
   return hosts
 end
 
@@ -103,8 +109,6 @@ local function permitted(patterns, name)
   end
   return false
 end
-
-function live.name(host) return host.name or host.raw end
 
 -- The MX hosts that none of these patterns permits, and their names as text.
 function live.outside(found, patterns)

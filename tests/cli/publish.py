@@ -123,6 +123,11 @@ class Patterns(publishing.Case):
         self.refused(4, "a.test", "--mx", "mx1.a.test", "--mode", "enforce")
         self.assertIn("cannot say now", self.publish(1, "a.test", "--mx", "mx1.a.test").error)
 
+    def test_they_stand_by_preference(self):
+        self.domain(mx=("b.a.test", "a.a.test", "c.a.test"))
+        self.world["dns"]["a.test MX"] = ["20 b.a.test", "10 c.a.test", "20 a.a.test", "10 C.A.test."]
+        self.assertEqual(self.made(0, "a.test")["mx"], ["c.a.test", "a.a.test", "b.a.test"])
+
     def test_many_hosts(self):
         hosts = [f"mx{i}.a.test" for i in range(50)]
         self.domain(mx=hosts)
