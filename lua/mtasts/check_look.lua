@@ -180,18 +180,27 @@ function Look:try(host, address)
 end
 
 function Look:mail_host(host)
-  if host.wrong then return end
-  at_once {
-    function()
-      host.addresses, host.answers = self:addresses(host.name)
-      if not self.wants.smtp then return end
-      host.tries = {}
-      local jobs = {}
-      for i, address in ipairs(host.addresses) do jobs[i] = function() host.tries[i] = self:try(host.name, address) end end
-      at_once(jobs)
-    end,
-    function() host.tlsa = self:dns('_25._tcp.' .. host.name, 'TLSA') end,
-  }
+  host.addresses, host.answers = self:addresses(host.name)
+  if not self.wants.smtp then return end
+  host.tries = {}
+  local jobs = {}
+  for i, address in ipairs(host.addresses) do jobs[i] = function() host.tries[i] = self:try(host.name, address) end end
+  at_once(jobs)
+end
+
+-- Whether TLSA records fit is for the sender's own walk to find out.
+function Look:dane(hosts)
+  local jobs, secured = {}, false
+  for _, host in ipairs(hosts) do
+    if not host.wrong then
+      jobs[#jobs + 1] = function()
+        host.tlsa = self:dns('_25._tcp.' .. host.name, 'TLSA')
+        secured = secured or host.tlsa.dnssec == 'secure' and #host.tlsa.records > 0
+      end
+    end
+  end
+  at_once(jobs)
+  if secured and self.wants.dane then self.seen.dane = self:ask('dane', self.seen.domain) end
 end
 
 -- The hosts that mail goes to, each once, in the order of DNS.
@@ -221,11 +230,13 @@ function Look:mail()
   if seen.mx.error and seen.mx.error.code == 'dns-nodata' then
     -- RFC 5321 5.1: without MX the domain itself is the host, if it has an address.
     local itself = { name = seen.domain, preference = 0, addresses = {}, answers = {}, implicit = true }
-    self:mail_host(itself)
+    at_once { function() self:mail_host(itself) end, function() self:dane { itself } end }
     if #itself.addresses > 0 then hosts = { itself } end
   else
-    local jobs = {}
-    for i, host in ipairs(hosts) do jobs[i] = function() self:mail_host(host) end end
+    local jobs = { function() self:dane(hosts) end }
+    for _, host in ipairs(hosts) do
+      if not host.wrong then jobs[#jobs + 1] = function() self:mail_host(host) end end
+    end
     at_once(jobs)
   end
   seen.hosts, seen.tlsa = hosts, true
@@ -235,15 +246,6 @@ function Look:mail()
   end
 end
 
--- Whether TLSA records fit is for the sender's own walk to find out.
-function Look:dane()
-  for _, host in ipairs(self.seen.hosts) do
-    if host.tlsa and host.tlsa.dnssec == 'secure' and #(host.tlsa.records or {}) > 0 then
-      self.seen.dane = self:ask('dane', self.seen.domain)
-      return
-    end
-  end
-end
 
 -- ---- TLS reporting ----
 
@@ -309,7 +311,6 @@ function look.at(seen, options, wants, eyes)
     function() self:mail() end,
     function() self:reports() end,
   }
-  if wants.smtp then self:dane() end
   seen.stored = self.eyes.stored and self.eyes.stored(seen.domain) or nil
   seen.deaf = not self.heard
   forget_policy_host(seen)

@@ -22,7 +22,8 @@ end
 
 -- What a word of --only or --skip stands for: an id, a group, or what ids begin with before a dot.
 local function stands_for(word, row)
-  return row.id == word or row.group == word or row.id:sub(1, #word + 1) == word .. '.'
+  if rows.by_id[word] then return row.id == word end
+  return row.group == word or row.id:sub(1, #word + 1) == word .. '.'
 end
 
 -- The ids that the words name, as a set; or nil, the word that names none, and the nearest that does.

@@ -54,7 +54,7 @@ end
 
 local by_https = { host = true, gets = true, again = true, nosni = true, elsewhere = true, body = true, lines = true, policy = true }
 
--- Which checks are wanted, and what must be looked at for them.
+-- Which checks are wanted, and what must be looked at for them (DNS always is).
 local function plan(options)
   local list, wants = {}, {}
   for _, row in ipairs(rows.list) do
@@ -64,10 +64,11 @@ local function plan(options)
         wants.https = wants.https or by_https[need]
         wants.smtp = wants.smtp or need == 'tries'
       end
-      if row.id == 'sum.senders' or row.id == 'dane.tlsa' then wants.smtp = true end
+      wants.smtp = wants.smtp or row.id == 'sum.senders'
+      wants.dane = wants.dane or row.id == 'dane.tlsa'
     end
   end
-  if options.smtp == false then wants.smtp = nil end
+  if options.smtp == false then wants.smtp, wants.dane = nil, nil end
   return list, wants
 end
 

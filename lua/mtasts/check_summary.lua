@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: ISC
 -- What a sender would do now: a row like the others, made of check_senders.
+local dns = require 'mtasts.check_dns'
 local senders = require 'mtasts.check_senders'
 local read = require 'mtasts.check_read'
 
@@ -9,6 +10,7 @@ return {
     title = 'senders protect the mail, and deliver it',
     fix = 'Mend what is named here: until then senders without a cached policy deliver unprotected.',
     check = function(seen, say)
+      if not seen.record.present and (not seen.txt.error or dns.absent(seen.txt.error)) then return false end
       local usable, why, doubt = senders.usable(seen)
       if not usable then
         say('senders use no policy: ' .. why, { severity = doubt and 'unknown' or nil })

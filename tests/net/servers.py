@@ -206,7 +206,7 @@ def whole(sock, tls=None, keeps=None, inside=b"250-mx inside\r\n250 8BITMIME\r\n
 
 
 def both_tls():
-    tls = serving()
+    tls = context("good")
     tls.set_ciphers("ALL:@SECLEVEL=0")
     tls.minimum_version = ssl.TLSVersion.TLSv1
     return tls
