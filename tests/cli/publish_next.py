@@ -137,6 +137,26 @@ class Testing(Case):
         self.world["dns"]["a.test MX"] = "servfail"
         self.step(4, "stay", "--next", "--since", day(100))
 
+    def test_hostile_bytes_of_others_are_shown_as_text(self):
+        evil = "\x1b[31m\x1b]0;owned\x07\u009b\u202e"
+        self.domain(live=policy("testing", "*.a.test"))
+        for key, value in (("_mta-sts.a.test TXT", [f"v=STSv1; id={evil};"]), ("a.test MX", [f"10 {evil}.test", "20 mx2.a.test"]),
+                           ("_smtp._tls.a.test TXT", [f"v=TLSRPTv1; rua={evil}"])):
+            saved = json.dumps(self.world)
+            self.world["dns"][key] = value
+            for words in (("--next", "--since", day(100)), ("--leave",), ()):
+                told = self.write("told.json", json.dumps(self.world))
+                result = self.run_program("publish", "--rules", publishing.WORLD, "a.test", *words, TOLD=told)
+                for text in (result.out, result.error):
+                    self.assertEqual([c for c in text if c < " " and c != "\n" or c in "\x7f\u009b\u202e"], [], text)
+                self.assertIn(result.code, (0, 1, 2, 4), result.error)
+                self.assertNotIn("traceback", result.error)
+            self.world = json.loads(saved)
+        for live in (f"version: STSv1\nmode: {evil}\n", {"body": policy("testing", "*.a.test"), "type": f"text/{evil}"}):
+            self.domain(live=live)
+            result = self.publish(2, "a.test", "--next")
+            self.assertNotIn("\u202e", result.out)
+
     def test_nothing_says_how_old_it_is(self):
         self.domain(live=policy("testing", "*.a.test"))
         self.told(self.step(1, "stay"), "--since")
