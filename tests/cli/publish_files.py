@@ -76,6 +76,13 @@ class Written(Case):
         self.assertEqual([entry["id"] for entry in history], ids + [made["id"]])
         self.assertIn("was in use", self.publish(2, "a.test", "--output", "out", "--id", ids[0]).error)
 
+    def test_the_notes_do_not_grow_without_end(self):
+        history = [{"id": f"old{i}", "mode": "testing", "max_age": 1, "at": i} for i in range(200)]
+        self.put(OWN, json.dumps({"domain": "a.test", "files": {}, "pending": {}, "history": history}).encode())
+        made = self.write_out()
+        kept = [entry["id"] for entry in json.loads(self.read(OWN))["history"]]
+        self.assertEqual((len(kept), kept[0], kept[-1]), (200, "old1", made["id"]))
+
     def test_others_can_read_it_whatever_the_umask(self):
         for umask in (0o077, 0o777, 0):
             self.out = os.path.join(self.folder, f"out{umask}")
