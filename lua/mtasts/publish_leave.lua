@@ -95,5 +95,6 @@ return function(args, found, history, _, cli, domain)
       'say --since YYYY-MM-DD, the day since which it is served, and --previous-max-age, the longest of the policies before; it is '
       .. 'at most a year')
   end
-  return ends_of_none(step, math.max(ends, since + found.max_age), now, domain)
+  -- What is kept of mode none itself holds no mail.
+  return ends_of_none(step, ends, now, domain)
 end

@@ -366,6 +366,8 @@ class Leaving(Case):
         self.assertIn("must not go before " + day(-1), self.refused(2, "a.test", *words, day(7)))
         made = self.step(0, "remove", *words, day(8))
         self.assertEqual(self.dates(made), [day(0), day(-2)])
+        self.domain(live=policy("none", age=31557600))  # which holds no mail, however long it is kept
+        self.step(0, "remove", *words, day(8))
 
     def test_the_whole_way_with_what_was_written_here(self):
         self.domain()
