@@ -113,7 +113,7 @@ struct mts_cert {
   char curve[32];     /* "P-256"; empty: no elliptic curve */
   char signature[64]; /* "sha256WithRSAEncryption" */
   bool self_issued;
-  char fingerprint[65];
+  char fingerprint[65], spki[65]; /* SHA-256 of the certificate and of its SubjectPublicKeyInfo (RFC 6698 2.1.2), hexadecimal */
 };
 struct mts_tls_seen {
   enum mts_err err; /* of verification, CERT_*; MTS_OK: verified */

@@ -41,7 +41,7 @@ static void push_words(lua_State *L, const char *text) {
 }
 
 static void push_cert(lua_State *L, const struct mts_cert *cert) {
-  lua_createtable(L, 0, 11);
+  lua_createtable(L, 0, 12);
   set_text(L, "subject", cert->subject);
   set_text(L, "issuer", cert->issuer);
   push_words(L, cert->names);
@@ -54,6 +54,7 @@ static void push_cert(lua_State *L, const struct mts_cert *cert) {
   set_text(L, "signature", cert->signature);
   set_flag(L, "self_issued", cert->self_issued);
   set_text(L, "fingerprint", cert->fingerprint);
+  set_text(L, "spki", cert->spki);
 }
 
 /* Certificates have one set of codes; only the words must name the right host. */
@@ -119,10 +120,13 @@ static void push_record(lua_State *L, enum mts_rrtype type, const struct mts_rr 
   }
 }
 
+static bool is_known(enum mts_err err) { return !err || err == MTS_ERR_DNS_NODATA || err == MTS_ERR_DNS_NXDOMAIN; }
+
 static const char *dnssec_of(const struct mts_dns_answer *dns) {
   static const char *const words[] = {
       [MTS_DNSSEC_UNKNOWN] = "unknown", [MTS_DNSSEC_INSECURE] = "insecure", [MTS_DNSSEC_SECURE] = "secure"};
-  return dns->err == MTS_ERR_DNS_BOGUS ? "bogus" : words[dns->dnssec];
+  if (dns->err == MTS_ERR_DNS_BOGUS) return "bogus";
+  return words[is_known(dns->err) ? dns->dnssec : MTS_DNSSEC_UNKNOWN];
 }
 
 static void push_dns(lua_State *L, const char *name, int type, const struct mts_dns_answer *dns) {
@@ -130,8 +134,7 @@ static void push_dns(lua_State *L, const char *name, int type, const struct mts_
   set_text(L, "name", name);
   set_text(L, "type", types[type]);
   set_error(L, dns->err, name, dns->detail);
-  bool known = !dns->err || dns->err == MTS_ERR_DNS_NODATA || dns->err == MTS_ERR_DNS_NXDOMAIN;
-  if (known) set_number(L, "ttl", dns->ttl_s);
+  if (is_known(dns->err)) set_number(L, "ttl", dns->ttl_s);
   set_text(L, "dnssec", dnssec_of(dns));
   set_text(L, "canonical", dns->canonical[0] ? dns->canonical : name);
   if (dns->loops) set_flag(L, "loop", true);

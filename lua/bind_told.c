@@ -111,8 +111,8 @@ static void read_names(lua_State *L, int index, const struct teller *teller, str
 }
 
 static void read_cert(lua_State *L, int index, const struct teller *teller, struct mts_cert *cert) {
-  static const char *const known[] = {"subject",  "issuer", "names",     "not_before",  "not_after",  "key",
-                                      "key_bits", "curve",  "signature", "self_issued", "fingerprint"};
+  static const char *const known[] = {"subject",  "issuer", "names",     "not_before",  "not_after",   "key",
+                                      "key_bits", "curve",  "signature", "self_issued", "fingerprint", "spki"};
   check_keys(L, index, teller, "a certificate", known, sizeof known / sizeof *known);
   copy_field(L, index, teller, "subject", cert->subject, sizeof cert->subject);
   copy_field(L, index, teller, "issuer", cert->issuer, sizeof cert->issuer);
@@ -125,6 +125,7 @@ static void read_cert(lua_State *L, int index, const struct teller *teller, stru
   copy_field(L, index, teller, "signature", cert->signature, sizeof cert->signature);
   cert->self_issued = flag_field(L, index, teller, "self_issued");
   copy_field(L, index, teller, "fingerprint", cert->fingerprint, sizeof cert->fingerprint);
+  copy_field(L, index, teller, "spki", cert->spki, sizeof cert->spki);
 }
 
 static void read_tls(lua_State *L, int index, const struct teller *teller, struct mts_fake_tls *tls) {

@@ -196,10 +196,12 @@ static void fill_in(struct mts_cert *cert, const struct mts_cert *usual) {
   if (!cert->key_bits) cert->key_bits = strcmp(cert->key, "RSA") == 0 ? usual->key_bits : 256;
   set_default(cert->signature, sizeof cert->signature, "sha256WithRSAEncryption");
   cert->self_issued |= strcmp(cert->subject, cert->issuer) == 0;
-  if (cert->fingerprint[0]) return;
-  /* No digest, but the same for what looks the same. */
+  /* No digests, but the same for what looks the same. */
   uint32_t hash = mts_span_hash(mts_span_of(cert->names)) ^ mts_span_hash(mts_span_of(cert->subject)) ^ (uint32_t)cert->not_after;
-  mts_text_format(cert->fingerprint, sizeof cert->fingerprint, "%08x%056x", hash, cert->key_bits);
+  char text[65];
+  mts_text_format(text, sizeof text, "%08x%056x", hash, cert->key_bits);
+  set_default(cert->fingerprint, sizeof cert->fingerprint, text);
+  set_default(cert->spki, sizeof cert->spki, text);
 }
 
 void fake_tls_seen(const struct told *told, const char *host, bool no_sni, int64_t now_s, struct mts_tls_seen *seen) {

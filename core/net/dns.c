@@ -232,8 +232,8 @@ static enum mts_err open_dns(struct world *world) {
   return current_pool(world, world->dns);
 }
 
-static enum mts_err start(struct world *world, const char *name, enum mts_rrtype type, uint32_t deadline_ms, bool looks,
-                          mts_dns_fn done, void *arg, struct mts_job **job) {
+enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype type, uint32_t deadline_ms, bool looks,
+                       mts_dns_fn done, void *arg, struct mts_job **job) {
   size_t length = strlen(name);
   if (length >= MTS_NAME_SIZE) return MTS_ERR_NAME_LONG;
   if (!dns_wire_can_ask(name)) return MTS_ERR_NAME_SYNTAX;
@@ -263,16 +263,6 @@ static enum mts_err start(struct world *world, const char *name, enum mts_rrtype
   dns_try_start(q, false);
   *job = &q->job;
   return MTS_OK;
-}
-
-enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
-                       void *arg, struct mts_job **job) {
-  return start(world, name, type, deadline_ms, false, done, arg, job);
-}
-
-enum mts_err dns_look_start(struct world *world, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
-                            void *arg, struct mts_job **job) {
-  return start(world, name, type, deadline_ms, true, done, arg, job);
 }
 
 void dns_close(struct dns **dns_at) {

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "net/chain_facts.h"
+#include "net/cert_seen.h"
 #include "net/https.h"
 #include "net/multi.h"
 #include "net/trust.h"
@@ -154,7 +154,7 @@ static void note_tls(const SSL *ssl, int where, int value) {
   look->tls_up_ms = now_ms(look);
   look->seen.tls_ms = passed(look, look->connected_ms);
   if (!look->tls) look->tls = malloc(sizeof *look->tls);
-  if (look->tls && chain_facts(ssl, look->tls)) look->seen.tls = look->tls;
+  if (look->tls && cert_seen(ssl, look->tls)) look->seen.tls = look->tls;
 }
 
 static CURLcode set_trust(CURL *easy, void *context, void *arg) {

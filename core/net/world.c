@@ -9,8 +9,8 @@
 #include "net/dns.h"
 #include "net/https.h"
 #include "net/https_look.h"
-#include "net/smtp_look.h"
 #include "net/starttls.h"
+#include "net/starttls_look.h"
 #include "net/trust.h"
 
 static struct world *world_of(struct mts_net *net) { return (struct world *)net; }
@@ -21,7 +21,7 @@ static enum mts_err set_timer(struct mts_net *net, uint32_t ms, mts_timer_fn don
 
 static enum mts_err ask_dns(struct mts_net *net, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
                             void *arg, struct mts_job **job) {
-  return dns_start(world_of(net), name, type, deadline_ms, done, arg, job);
+  return dns_start(world_of(net), name, type, deadline_ms, false, done, arg, job);
 }
 
 static enum mts_err fetch(struct mts_net *net, const struct mts_https_request *request, mts_https_fn done, void *arg,
@@ -46,7 +46,7 @@ static enum mts_err look_https(struct mts_net *net, const struct mts_https_look 
 
 static enum mts_err look_smtp(struct mts_net *net, const struct mts_smtp_look *look, mts_smtp_seen_fn done, void *arg,
                               struct mts_job **job) {
-  return smtp_look_start(world_of(net), look, done, arg, job);
+  return starttls_look_start(world_of(net), look, done, arg, job);
 }
 
 static enum mts_err certificate(struct mts_net *net, const char *host, const struct mts_span *chain, size_t count,

@@ -368,6 +368,89 @@
 ---when it was counted (Unix seconds)
 ---@field time integer
 
+---What mtasts.check returns.
+---@class mtasts.checked
+---as mtasts.api
+---@field api integer
+---as it was given
+---@field asked string
+---when it was looked at (Unix seconds)
+---@field at integer
+---of findings: error, warn, info, unknown
+---@field counts table
+---days until a certificate ends: policy_host and [name of an MX host]; the least of all addresses
+---@field days_left table
+---A-labels, lower case
+---@field domain string
+---what is wrong or worth knowing, in the order of the checks
+---@field findings mtasts.check_finding[]
+---the MX hosts, in the order of preference
+---@field hosts mtasts.checked_host[]
+---of the record, if it is valid
+---@field id? string
+---of the policy, if it can be used (seconds)
+---@field max_age? integer
+---of the policy, if it can be used: "none", "testing" or "enforce"
+---@field mode? "none"|"testing"|"enforce"
+---it took (milliseconds)
+---@field ms integer
+---patterns of the policy, if it can be used
+---@field mx string[]
+---ids of checks that were made and found nothing
+---@field passed string[]
+---the policy as served, bytes from outside
+---@field policy? string
+---since the policy was modified, if its server says so (seconds)
+---@field policy_age? integer
+---there is a record of MTA-STS, or what is meant as one
+---@field present boolean
+---the TXT record, bytes from outside
+---@field record? string
+---without_cache and with_cache: what a sender does now that has no policy in its cache, or has one; each ends the sentence "a sender ..."
+---@field senders table
+---ids of checks that were not wanted, did not apply, or had nothing to look at
+---@field skipped string[]
+---the domain with U-labels, if it was given so
+---@field unicode? string
+
+---What a sender would do now with one MX host.
+---@class mtasts.checked_host
+---at most 8
+---@field addresses string[]
+---of the MX host
+---@field name string
+---by the policy as served; true where there is none
+---@field permitted boolean
+---of the MX record
+---@field preference integer
+---one line for people
+---@field why string
+---"deliver" (over verified TLS), "deliver-unprotected", "refuse" or "unknown"
+---@field would "deliver"|"deliver-unprotected"|"refuse"|"unknown"
+
+---One thing that a check found.
+---@class mtasts.check_finding
+---of this line, from 1 (bytes)
+---@field column? integer
+---how to mend it, one sentence
+---@field fix string
+---"input", "txt", "https", "policy", "mx", "smtp", "dane", "tlsrpt" or "summary"
+---@field group "input"|"txt"|"https"|"policy"|"mx"|"smtp"|"dane"|"tlsrpt"|"summary"
+---of the check, stable: "txt.count"
+---@field id string
+---of the policy, from 1
+---@field line? integer
+---the clause: "RFC 8461 3.1"
+---@field ref string
+---what was seen, one line, without control characters
+---@field seen string
+---"error" (senders ignore the policy, or refuse mail), "warn", "info" or "unknown" (it could not be told)
+---@field severity "error"|"warn"|"info"|"unknown"
+---the host or URI that it is about, perhaps with addresses in brackets; absent: the domain
+---@field subject? string
+---what the check wants
+---@field title string
+
 ---What osmtpd.proceed, junk, reject and disconnect make, and a hook returns.
 ---@class mtasts.decision
 
@@ -397,6 +480,25 @@
 ---@field port? integer
 ---of the probe, after DNS has answered: more than 0, at most 3600; default: setting probe_deadline_ms (seconds)
 ---@field timeout? number
+
+---What check is given.
+---@class mtasts.check_opts
+---make only these checks: ids, groups, or beginnings of ids ("host"); what they do not need is not looked at
+---@field only? string|string[]
+---do not make these
+---@field skip? string|string[]
+---false: do not speak to mail hosts
+---@field smtp? boolean
+---4 or 6: addresses of this kind only
+---@field family? integer
+---true: also try whether mail hosts obey a command sent before TLS
+---@field inject? boolean
+---the id from before the policy was changed: a record that still has it is a finding
+---@field known_id? string
+---longest wait for one answer: more than 0, at most 3600; default: the settings (seconds)
+---@field timeout? number
+---called with the count of answers that have come, and of those that are asked for
+---@field progress? function
 
 ---What parse_policy is given.
 ---@class mtasts.parse_policy_opts
@@ -438,9 +540,13 @@
 ---["NAME TYPE"] = {record, ..., ttl = seconds, dnssec = "secure"|"insecure"|"unknown", delay_ms = number, error = code}, or a code
 ---("servfail"), or {} for no record; types A, AAAA, MX, TXT, TLSA, CNAME (one name)
 ---@field dns? table<string, string|table>
----[HOST] = body, or a code ("https-cert-name"), or {status =, type =, body =, delay_ms =, error =}
+---[HOST] = body, or a code ("https-cert-name"), or {status =, type =, body =, delay_ms =, error =, headers = {[NAME] = value}, tls =,
+---no_sni = code, by_address =, by_path =, by_agent =}; the last three are tables of such values, for who asks at one address ("192.0.2.1"),
+---for another path than that of the policy ("/mta-sts.txt") or with one user agent
 ---@field https? table<string, string|table>
----[HOST] = "ok", or a code ("cert-expired"), or {error =, delay_ms =}
+---[HOST] = "ok", or a code ("cert-expired"), or {error =, delay_ms =, banner = line, banner_code =, ehlo = {line, ...} without codes,
+---ehlo_code =, starttls_code =, tls =, no_sni = code, old_tls = true (speaks TLS 1.1, too), inject = true (obeys what stands in plain text
+---behind STARTTLS), by_address =}
 ---@field smtp? table<string, string|table>
 ---where its clock begins, as a string "YYYY-MM-DDThh:mm:ssZ"; default: now (Unix seconds)
 ---@field now? string|integer
@@ -546,6 +652,19 @@ function mtasts.all(list) end
 ---@return integer now
 function mtasts.now() end
 
+---Looks for what is wrong with the MTA-STS of a domain: its records, policy host, policy, MX hosts, DANE and TLS reporting. All is asked
+---side by side. No message and no report is sent, and nothing is stored but what a lookup stores that is made where TLSA records are
+---secured. "mtasts check --list" lists the checks.
+---
+---It may wait. Errors: returns name-*, cancelled, no-memory; raises: an argument of a wrong type, an unknown option or check (the nearest
+---known one is named). Context: anywhere but in a finalizer. Since 0.1.0. Source: RFC 8461, RFC 8460.
+---@param domain string # a destination as mail servers write it: "a.example", "User@a.example", "[smart.host]:25", U-labels, or a URL
+---@param opts? mtasts.check_opts
+---@return mtasts.checked? checked
+---@return mtasts.error? err
+---@overload fun(domain: string, opts?: mtasts.check_opts): nil, mtasts.error
+function mtasts.check(domain, opts) end
+
 ---Reads the TXT record of _mta-sts, or chooses it from all TXT records of that name.
 ---
 ---It never waits. Errors: returns record-none, record-several (of a list), record-syntax; raises: an argument of a wrong type, too many
@@ -642,7 +761,11 @@ function mtasts.exception(told) end
 
 ---From here on lookups happen in a world that is told, with its own clock and without a store, until world:close(). Keep the world in a
 ---variable: one that nobody holds is closed. What is not told does not exist. Time stands still but for waiting. Mail servers are not
----served with rules that leave one open.
+---served with rules that leave one open. What tls is, of a host of https or smtp: {protocol = "TLSv1.3", cipher =, error = code of
+---verification ("cert-expired"), chain = {certificate, ...}}, a certificate {subject =, issuer =, names = {name, ...}, not_before =,
+---not_after = Unix seconds, key = "RSA"|"EC"|"ED25519", key_bits =, curve = "P-256", signature = "sha256WithRSAEncryption", self_issued =,
+---fingerprint =, spki =}; no_sni: what verification says, or "tls-handshake", when the host is not named. What of this is not told is as it
+---should be, with 60 days left.
 ---
 ---It never waits. Errors: raises: an unknown part (the nearest known one is named) or field, what cannot be read, a world that is open
 ---already; too late: the rules are loaded. Context: anywhere but in a finalizer; in filter-mtasts and table-mtasts only while the rules are

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: ISC
 -- mtasts check DOMAIN...
 local core = require 'mtasts.core'
+local dns = require 'mtasts.check_dns'
 local run = require 'mtasts.check_run'
 local text = require 'mtasts.text'
 
@@ -85,12 +86,12 @@ local function worst_of(result, from)
   end
 end
 
-function check.code_of(result, from, exit)
+function check.code_of(result, seen, from, exit)
   local worst = worst_of(result, from)
   if worst == 'error' then return exit.errors end
   if worst == 'unknown' then return exit.unknown end
   if from == 'never' then return exit.good end
-  if result.looked_up and not result.present then return exit.none end
+  if not result.present and (not seen.txt.error or dns.absent(seen.txt.error)) then return exit.none end
   return worst and exit.warnings or exit.good
 end
 
@@ -128,6 +129,7 @@ function check.main(args, cli)
     export.list(args.json)
     return cli.exit.good
   end
+  if args.json and (args.nagios or args.prometheus) then cli.refuse 'check: choose one of --json, --nagios and --prometheus' end
   local from = args.fail_on or 'warn'
   local known = false
   for _, level in ipairs(fail_levels) do known = known or level == from end
@@ -141,7 +143,7 @@ function check.main(args, cli)
   local worst = cli.exit.good
   each_domain(domains, options, progress_of(args), function(domain, result, err, seen)
     if result then
-      worst = cli.worse(worst, check.code_of(result, from, cli.exit))
+      worst = cli.worse(worst, check.code_of(result, seen, from, cli.exit))
     else
       worst = cli.worse(worst, cli.exit.usage)
       if not args.nagios and not args.json then

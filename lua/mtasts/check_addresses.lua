@@ -43,18 +43,44 @@ function addresses.no_way(err)
     or words:find('family not supported', 1, true) ~= nil
 end
 
--- Whether nothing of ours gets through to port 25: no connection to any host, and no host that refused by itself.
+-- Whether this machine has no IPv6: nothing came through, and once it was clear that there is no way.
+function addresses.no_six(seen)
+  local told = false
+  local function went(address, see)
+    if not addresses.is_six(address) then return false end
+    told = told or addresses.unconnected(see) and addresses.no_way(see.error)
+    return not addresses.unconnected(see)
+  end
+  for _, get in ipairs(seen.gets or {}) do
+    if went(get.address, get.see) then return false end
+  end
+  for _, try in ipairs(seen.tries or {}) do
+    if went(try.address, try.see) then return false end
+  end
+  return told
+end
+
+-- Nobody is there, or somebody on the way holds the connection and says nothing.
+local function is_silent(see)
+  return addresses.unconnected(see) or see.error ~= nil and see.error.code == 'smtp-timeout' and not see.banner_code
+end
+
+-- Whether nothing of ours gets through to port 25: to no host, and none refused by itself.
 function addresses.is_blocked(hosts)
+  local count, refused_here = 0, 0
   for _, host in ipairs(hosts) do
     for _, try in ipairs(host.tries or {}) do
       local see = try.see
-      if not addresses.unconnected(see) then return false end
-      local refused = ((see.error.detail or '') .. see.error.message):lower():find('refused', 1, true)
-      -- What comes back at once from far away was refused on this side.
-      if refused and ((see.ms or 0) > 2 or addresses.private(try.address)) then return false end
+      if not is_silent(see) then return false end
+      count = count + 1
+      if ((see.error.detail or '') .. see.error.message):lower():find('refused', 1, true) then
+        -- What comes back at once from far away was refused on this side; one alone may be near.
+        if (see.ms or 0) > 2 or addresses.private(try.address) then return false end
+        refused_here = refused_here + 1
+      end
     end
   end
-  return true
+  return count > 0 and not (count == 1 and refused_here == 1)
 end
 
 return addresses

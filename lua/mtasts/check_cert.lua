@@ -53,7 +53,9 @@ function cert.other_names(tls, host)
   if not leaf then return nil end
   if cert.code(tls) ~= 'cert-name' and matches(leaf, host) then return false end
   local names = leaf.names or {}
-  if #names == 0 then return ('the certificate names no host at all (its subject, %s, does not count)'):format(text.clean(leaf.subject or '')) end
+  if #names == 0 then
+    return ('the certificate names no host at all (its subject, %s, does not count)'):format(text.clean(leaf.subject or ''))
+  end
   return ('the certificate is for %s, not for %s'):format(read.names(names, 4), host)
 end
 
@@ -63,11 +65,14 @@ function cert.chain_problem(tls, now)
   local code = cert.code(tls)
   if not leaf then return nil end
   if leaf.not_after and leaf.not_after <= now then return 'the certificate expired ' .. text.ago(leaf.not_after, now) end
-  if leaf.not_before and leaf.not_before > now then return 'the certificate is not valid yet: it begins ' .. text.ago(leaf.not_before, now) end
+  if leaf.not_before and leaf.not_before > now then
+    return 'the certificate is not valid yet: it begins ' .. text.ago(leaf.not_before, now)
+  end
   if not code or code == 'cert-name' then return false end
   if code == 'cert-untrusted' and #tls.chain == 1 then
     return leaf.self_issued and 'the certificate is signed by itself, not by an authority that senders trust'
-      or ('only the certificate is sent, without that of its issuer, %s: senders cannot build the chain'):format(text.clean(leaf.issuer or '?'))
+      or ('only the certificate is sent, without that of its issuer, %s: senders cannot build the chain'):format(
+        text.clean(leaf.issuer or '?'))
   end
   return text.problem(tls.error)
 end

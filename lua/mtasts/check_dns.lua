@@ -19,7 +19,9 @@ end
 
 function dns.fix(err)
   if err.code == 'dns-network' then return "Look at this machine's resolver and network: it got no answer from DNS." end
-  if err.code == 'dns-bogus' then return 'Repair DNSSEC of the zone: signatures or DS record do not fit, so validating resolvers see nothing.' end
+  if err.code == 'dns-bogus' then
+    return 'Repair DNSSEC of the zone: signatures or DS record do not fit, so validating resolvers see nothing.'
+  end
   return 'Repair the name servers of the zone: senders cannot tell a failing DNS from an attack, and keep what they have cached.'
 end
 

@@ -9,7 +9,7 @@ local export = {}
 -- ---- JSON ----
 
 -- JSON is UTF-8; what is none is shown as text.
-local function json_text(bytes) return bytes and (utf8.len(bytes) and bytes or text.clean(bytes)) end
+local function json_text(bytes) return bytes and (utf8.len(bytes) and bytes or bytes:gsub('[^\r\n]+', text.clean)) end
 
 function export.as_json(result)
   local copy = {}
@@ -24,7 +24,6 @@ function export.as_json(result)
     own.addresses = core.json_array { table.unpack(host.addresses) }
     copy.hosts[i] = own
   end
-  copy.present, copy.looked_up = nil, nil
   return copy
 end
 

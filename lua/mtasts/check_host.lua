@@ -70,13 +70,13 @@ return {
         if addresses.unconnected(get.see) then failed = failed + 1 end
         if addresses.unconnected(get.see) and addresses.no_way(get.see.error) then ways = ways + 1 end
       end
-      local all = failed == #seen.gets
+      local all, no_six = failed == #seen.gets, addresses.no_six(seen)
       return each(seen, say, function(get)
         if not addresses.unconnected(get.see) then return false end
         if ways == #seen.gets then
           return 'not tried: this machine has no way there: ' .. text.problem(get.see.error), { severity = 'unknown',
             fix = "Look at this machine's own network." }
-        elseif addresses.no_way(get.see.error) and addresses.is_six(get.address) then
+        elseif no_six and addresses.is_six(get.address) then
           return 'not tried: this machine has no IPv6', { severity = 'info', fix = 'Check again from a machine with IPv6.' }
         end
         return text.problem(get.see.error), { severity = all and 'error' or 'warn' }

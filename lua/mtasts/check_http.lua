@@ -69,7 +69,7 @@ return {
   {
     id = 'http.ua', severity = 'warn', ref = 'RFC 8461 3.3', needs = 'again',
     title = 'every program gets the same answer',
-    fix = 'Let the web server, its firewall and CDN answer every client at this path: mail servers are no browsers, and may look like bots.',
+    fix = 'Let the web server, its firewall and CDN answer every client at this path: mail servers are no browsers, and look like bots.',
     check = function(seen, say)
       local got, again = seen.got, seen.again
       if not got or addresses.unconnected(got) or addresses.unconnected(again) then return false end
@@ -108,7 +108,7 @@ return {
       if size > MOST or seen.got and seen.got.truncated then
         say(('more than 64 KiB (%d bytes were read)'):format(size))
       elseif size > MUCH then
-        say(('%d bytes'):format(size), { severity = 'warn' })
+        say(('the policy has %d bytes'):format(size), { severity = 'warn' })
       end
     end,
   },

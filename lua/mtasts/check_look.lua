@@ -291,9 +291,8 @@ end
 
 -- Without a record, a name or a wildcard that answers something says nothing of MTA-STS.
 local function forget_policy_host(seen)
-  if seen.record.present or seen.policy or seen.txt.error and seen.txt.error.code ~= 'dns-nxdomain' and seen.txt.error.code ~= 'dns-nodata' then
-    return
-  end
+  local code = seen.txt.error and seen.txt.error.code
+  if seen.record.present or seen.policy or code and code ~= 'dns-nxdomain' and code ~= 'dns-nodata' then return end
   for _, key in ipairs { 'host', 'gets', 'again', 'nosni', 'elsewhere', 'got', 'body', 'lines', 'fields', 'first', 'policy' } do
     seen[key] = nil
   end

@@ -68,7 +68,7 @@ return {
     check = function(seen, say)
       local _, all = seen.body:gsub('\n', '')
       local _, crlf = seen.body:gsub('\r\n', '')
-      if crlf > 0 and crlf < all then say(('%d lines end in CRLF, %d in LF alone'):format(crlf, all - crlf)) end
+      if crlf > 0 and crlf < all then say(('lines that end in CRLF: %d, LF alone: %d'):format(crlf, all - crlf)) end
     end,
   },
   {
@@ -149,12 +149,14 @@ return {
     title = 'field names are spelled right',
     fix = 'Write version, mode, mx and max_age, in lower case: senders do not look at a field of another name.',
     check = function(seen, say)
+      -- What is missing is then an error; else it may be a field of somebody's own.
+      local severity = seen.policy and 'warn' or nil
       notes.say(seen, say, function(note)
         return note.code == 'policy-field-unknown' or note.code == 'policy-field-name' and kind_of_line(seen, note) == 'keycase'
       end, function(note)
         local near = near_name(line_of(seen, note):match '^%s*([^:]-)%s*:' or '')
-        return near and ('Did you mean "%s"? Write it exactly so.'):format(near)
-      end)
+        return near and ('Write "%s", exactly so, if that is what was meant.'):format(near)
+      end, severity)
     end,
   },
   {
@@ -168,13 +170,15 @@ return {
       end)
       local unknown, told = {}, {}
       for _, field in ipairs(seen.fields) do
-        if not notes.known(field.name .. ':') and not near_name(field.name) and field.name:find '^[%w][%w_.-]*$' and not told[field.name] then
-          told[field.name] = true
-          unknown[#unknown + 1] = field.name
+        local name = field.name
+        if not notes.known(name .. ':') and not near_name(name) and name:find '^[%w][%w_.-]*$' and not told[name] then
+          told[name] = true
+          unknown[#unknown + 1] = name
         end
       end
       if #unknown > 0 then
-        say('fields that senders ignore: ' .. read.names(unknown), { severity = 'info', fix = 'Remove them unless you know who reads them.' })
+        say('fields that senders ignore: ' .. read.names(unknown),
+          { severity = 'info', fix = 'Remove them unless you know who reads them.' })
       end
     end,
   },

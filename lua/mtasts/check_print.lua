@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: ISC
 -- Results of checks for people: what was found on top, then what is wrong with it, then what senders do. Each sign has its word beside it.
+local read = require 'mtasts.check_read'
 local text = require 'mtasts.text'
 
 local show = {}
@@ -81,10 +82,35 @@ local function show_texts(result, seen)
     if lines <= most then
       local shown = text.clean(line)
       if width_of(shown) > WIDTH - 11 then shown = shown:sub(1, utf8.offset(shown, WIDTH - 13) - 1) .. '...' end
-      print((' '):rep(11) .. shown)
+      print(((' '):rep(11) .. shown):match '^(.-)%s*$')
     end
   end
   if lines > most then print((' '):rep(11) .. ('(and %s)'):format(counted(lines - most, 'more line', 'more lines'))) end
+end
+
+local function certificate(tls)
+  local leaf = tls and tls.chain and tls.chain[1]
+  if not leaf then return tls and tls.protocol or 'no TLS' end
+  return ('%s, certificate of %s for %s until %s'):format(tls.protocol or 'TLS', text.clean(leaf.issuer or '?'),
+    read.names(leaf.names or {}, 4), os.date('!%Y-%m-%d', leaf.not_after or 0))
+end
+
+-- Each address that was spoken to, and how long what took.
+local function show_addresses(seen)
+  for _, get in ipairs(seen.gets or {}) do
+    local see = get.see
+    beside('  https    ', 11, ('%s: %s%s'):format(get.address, see.status and 'status ' .. see.status .. ', ' or '',
+      see.error and text.problem(see.error) or ('connected after %d ms, TLS %d ms, first byte %d ms, all %d ms; %s'):format(
+        see.connect_ms or 0, see.tls_ms or 0, see.first_byte_ms or 0, see.ms or 0, certificate(see.tls))))
+  end
+  for _, host in ipairs(seen.hosts or {}) do
+    for _, try in ipairs(host.tries or {}) do
+      local see = try.see
+      beside('  smtp     ', 11, ('%s [%s]: %s'):format(host.name, try.address, see.error and text.problem(see.error)
+        or ('connected after %d ms, all %d ms; %s; %s'):format(see.connect_ms or 0, see.ms or 0, read.quote(see.banner or ''),
+          certificate(see.tls))))
+    end
+  end
 end
 
 local function row(kind, id, words)
@@ -132,7 +158,7 @@ local function show_senders(result)
     local head = ('  %s %-11s'):format(kind[1], kind[2])
     local left = 15 + 7 + name_width + 1
     if width_of(host.name) > name_width then
-      print(text.paint(kind[3], head) .. place)
+      beside(text.paint(kind[3], head) .. place:sub(1, 6), 21, host.name)
       beside((' '):rep(21), 21, host.why)
     else
       beside(text.paint(kind[3], head) .. place .. (' '):rep(left - 15 - width_of(place)), left, host.why)
@@ -152,6 +178,7 @@ function show.result(result, seen, all)
     if last and width_of(line) >= 36 then print('  ' .. totals(result) .. mode) end
   end
   show_texts(result, seen)
+  if all then show_addresses(seen) end
   print()
   show.findings(result)
   show_rest(result, all)

@@ -7,14 +7,12 @@ local read = {}
 
 local QUOTE_MAX <const> = 60
 
--- What others wrote, short and fit to be shown.
-function read.quote(words)
-  words = text.clean(words)
-  if #words > QUOTE_MAX then
-    words = words:sub(1, utf8.offset(words, 0, QUOTE_MAX - 2) - 1) .. '...'
-  end
-  return '"' .. words .. '"'
+local function cut(words)
+  return #words > QUOTE_MAX and words:sub(1, utf8.offset(words, 0, QUOTE_MAX - 2) - 1) .. '...' or words
 end
+
+-- What others wrote, short and fit to be shown.
+function read.quote(words) return '"' .. cut(text.clean(words)) .. '"' end
 
 -- The same for names, which stand without quotation marks.
 function read.names(list, most)
@@ -24,7 +22,7 @@ function read.names(list, most)
       shown[#shown + 1] = ('%d more'):format(#list - i + 1)
       break
     end
-    shown[#shown + 1] = text.clean(name)
+    shown[#shown + 1] = cut(text.clean(name))
   end
   return table.concat(shown, ', ')
 end

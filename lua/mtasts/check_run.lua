@@ -2,7 +2,6 @@
 -- mtasts.check: looks at a domain, makes the checks of what was seen, and puts together what came of them.
 local core = require 'mtasts.core'
 local cert = require 'mtasts.check_cert'
-local dns = require 'mtasts.check_dns'
 local look = require 'mtasts.check_look'
 local read = require 'mtasts.check_read'
 local rows = require 'mtasts.check_rows'
@@ -72,8 +71,6 @@ local function plan(options)
   return list, wants
 end
 
-local severities <const> = { 'error', 'warn', 'info', 'unknown' }
-
 -- Makes the checks that are wanted of what was seen: findings, passed, skipped, counts.
 function run.judge(seen, wanted, groups)
   local result = { findings = {}, passed = {}, skipped = {}, counts = { error = 0, warn = 0, info = 0, unknown = 0 } }
@@ -134,7 +131,6 @@ function run.result(seen, wanted)
   result.senders = senders.sentences(seen, result.hosts)
   result.days_left = days_left(seen)
   result.present = seen.record ~= nil and seen.record.present
-  result.looked_up = seen.txt ~= nil and (not seen.txt.error or dns.absent(seen.txt.error))
   return result
 end
 

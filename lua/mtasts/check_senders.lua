@@ -99,7 +99,9 @@ local function enforced(hosts)
   local parts = {}
   if names.deliver then parts[#parts + 1] = 'delivers over verified TLS to ' .. read.names(names.deliver) end
   if names.refuse then parts[#parts + 1] = 'refuses ' .. read.names(names.refuse) end
-  if names.unknown then parts[#parts + 1] = 'delivers to ' .. read.names(names.unknown) .. ' only if its TLS is valid, which was not seen' end
+  if names.unknown then
+    parts[#parts + 1] = 'delivers to ' .. read.names(names.unknown) .. ' only over valid TLS, which was not seen'
+  end
   if #parts == 0 then return 'has no host to deliver to' end
   if not names.deliver and not names.unknown then parts[#parts + 1] = 'so that mail waits, and is returned in the end' end
   return table.concat(parts, ', ')
@@ -108,8 +110,8 @@ end
 local function cached_otherwise(seen)
   local stored = seen.stored
   if stored and stored.mode and stored.expires_at and stored.expires_at > seen.at then
-    return ('goes on with the policy that it has cached; the one stored here (%s, id %s) %s'):format(stored.mode, text.clean(stored.id or '?'),
-      text.ends(stored.expires_at, seen.at))
+    return ('goes on with the policy that it has cached; the one stored here (%s, id %s) %s'):format(stored.mode,
+      text.clean(stored.id or '?'), text.ends(stored.expires_at, seen.at))
   end
   return 'goes on with the policy that it has cached, until that expires'
 end

@@ -26,6 +26,14 @@ local function only_old(try)
   return cert.is_old(try.see.tls) or try.old and try.old.tls and try.see.error and old_says[try.see.error.code] == true
 end
 
+-- Mail goes to another address of the host meanwhile.
+local function some_connect(host)
+  for _, try in ipairs(host.tries) do
+    if not addresses.unconnected(try.see) then return true end
+  end
+  return false
+end
+
 local verified_problem = function(see) return see.tls and see.tls.error or see.error end
 
 return {
@@ -40,12 +48,13 @@ return {
           { severity = 'unknown', fix = 'Check again from a machine that may connect to port 25 of others; many providers block it.' })
         return
       end
-      return each(seen, say, function(try)
+      local no_six = addresses.no_six(seen)
+      return each(seen, say, function(try, host)
         if not addresses.unconnected(try.see) then return false end
-        if addresses.no_way(try.see.error) and addresses.is_six(try.address) then
+        if no_six and addresses.is_six(try.address) then
           return 'not tried: this machine has no IPv6', { severity = 'info', fix = 'Check again from a machine with IPv6.' }
         end
-        return text.problem(try.see.error)
+        return text.problem(try.see.error), { severity = some_connect(host) and 'warn' or nil }
       end)
     end,
   },
@@ -54,6 +63,7 @@ return {
     title = 'it greets with 220 and answers EHLO',
     fix = 'See why the mail server turns clients away: its log, its limits, a filter in front of it.',
     check = function(seen, say)
+      if addresses.is_blocked(seen.hosts) then return false end
       return each(seen, say, function(try)
         local see = try.see
         if addresses.unconnected(see) then return nil end

@@ -8,7 +8,7 @@ return {
   {
     id = 'sum.senders', severity = 'error', ref = 'RFC 8461 5', needs = 'record hosts gets',
     title = 'senders protect the mail, and deliver it',
-    fix = 'Mend what is named here: until then senders without a cached policy deliver unprotected.',
+    fix = 'Repair what is named here: until then senders without a cached policy deliver unprotected.',
     check = function(seen, say)
       if not seen.record.present and (not seen.txt.error or dns.absent(seen.txt.error)) then return false end
       local usable, why, doubt = senders.usable(seen)

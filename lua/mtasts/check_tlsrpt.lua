@@ -19,7 +19,9 @@ local function place(note) return ('column %d: %s'):format(note.column, note.mes
 local function fix_uri(uri)
   if uri:find '^mailto=' then return 'Write ":" behind mailto, as in "rua=mailto:tlsrpt@{domain}".' end
   if uri:find '%s' then return 'Separate several URIs with commas, and encode what does not belong into a URI as %XX.' end
-  if uri:find '^https?:/?[^/]' or uri:find '^http:' then return 'Write a whole address that begins with "https://": reports are not sent without TLS.' end
+  if uri:find '^https?:/?[^/]' or uri:find '^http:' then
+    return 'Write a whole address that begins with "https://": reports are not sent without TLS.'
+  end
   if uri:find '^[^:]+@[^:]+$' then return 'Write "mailto:" before the address.' end
 end
 
@@ -31,7 +33,7 @@ return {
   {
     id = 'rpt.lookup', severity = 'warn', ref = 'RFC 8460 3', needs = 'tlsrpt',
     title = 'there is one TXT record at _smtp._tls',
-    fix = 'Publish one TXT record at _smtp._tls.{domain}: "v=TLSRPTv1; rua=mailto:tlsrpt@{domain}"; without it you never learn of failures.',
+    fix = 'Publish a TXT record at _smtp._tls.{domain}: "v=TLSRPTv1; rua=mailto:tlsrpt@{domain}"; without it you learn of no failure.',
     check = function(seen, say)
       local set = seen.tlsrpt
       local err = seen.tlsrpt_txt and seen.tlsrpt_txt.error
@@ -45,7 +47,8 @@ return {
         say('no TLS reporting: ' .. (err and dns.trouble(err) or 'no record there begins with "v=TLSRPTv1;"'))
       end
       if #set.kept > 1 then
-        say(('%d records begin with "v=TLSRPTv1;"'):format(#set.kept), { severity = 'error', fix = 'Keep one of them: several count as none.' })
+        say(('%d records begin with "v=TLSRPTv1;"'):format(#set.kept),
+          { severity = 'error', fix = 'Keep one of them: several count as none.' })
       end
       if #set.other > 0 and set.present then
         say(read.count(#set.other, 'record') .. ' that TLS reporting does not know: ' .. quote(set.other[1]),

@@ -68,7 +68,8 @@ return {
         if field.name:lower() ~= 'id' then unknown[#unknown + 1] = field.name end
       end
       if #unknown > 0 then
-        say('fields that no sender knows: ' .. read.names(unknown), { severity = 'info', fix = 'Remove them unless you know who reads them.' })
+        say('fields that no sender knows: ' .. read.names(unknown),
+          { severity = 'info', fix = 'Remove them unless you know who reads them.' })
       end
     end,
   },

@@ -53,6 +53,12 @@ local function see_findings(findings)
   for _, finding in ipairs(findings) do see('finding', finding) end
 end
 
+local function see_checked(checked)
+  see('checked', checked)
+  for _, host in ipairs(checked.hosts) do see('checked_host', host) end
+  for _, finding in ipairs(checked.findings) do see('check_finding', finding) end
+end
+
 local rule
 mtasts.on('policy', function(answer) if rule then return rule(answer) end end)
 local alarms = {}
@@ -210,13 +216,13 @@ describe('mtasts.api', function()
     local waits = {}
     local text = source 'lua/mtasts.lua'
     for name in pairs(api.functions) do
-      -- In C a function that waits ends in wait_for; all awaits.
+      -- In C a function that waits ends in wait_for; all awaits, and check in what it looks with.
       local body = ''
       for _, file in ipairs { 'bind_answer', 'bind_probe', 'bind_pure', 'bind_context' } do
         body = body .. (source('lua/' .. file .. '.c'):match('\nstatic int l_' .. name .. '%(.-\n}') or '')
       end
       body = body .. (text:match('\nfunction mtasts%.' .. name .. '%(.-\nend') or '')
-      waits[name] = body:find 'wait_for%(' ~= nil or body:find 'core%.await' ~= nil
+      waits[name] = body:find 'wait_for%(' ~= nil or body:find 'core%.await' ~= nil or body:find 'run%.check' ~= nil
       assert.equal(waits[name], api.functions[name].yields, name)
     end
     assert.is_true(waits.lookup and waits.probe and waits.all)
@@ -290,6 +296,9 @@ describe('mtasts.api', function()
     see('policy', (mtasts.parse_policy(POLICY)))
     see('tlsrpt', (mtasts.parse_tlsrpt 'v=TLSRPTv1; rua=mailto:a@a.test'))
     for _, text in ipairs { 'a.test:25', '[a.test]', '[192.0.2.1]' } do see('destination', assert(mtasts.parse_destination(text))) end
+    world:https('mta-sts.xn--bcher-kva.test', { body = POLICY .. '\n', headers = { ['Last-Modified'] = 'Wed, 31 Dec 2025 23:00:00 GMT' } })
+    world:dns('_mta-sts.xn--bcher-kva.test TXT', { 'v=STSv1; id=1;' })
+    for _, domain in ipairs { 'a.test', 'bücher.test', 'null.test', 'bad.test' } do see_checked(assert(mtasts.check(domain))) end
     -- a refresh that keeps failing
     world:https('mta-sts.a.test', 'https-connect')
     for _ = 1, 6 do

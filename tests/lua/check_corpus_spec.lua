@@ -8,14 +8,14 @@ local CORPUS <const> = os.getenv 'MTASTS_CORPUS'
 -- What the index calls a fault, and the checks that may name it.
 local faults <const> = {
   { '^leading white space', 'pol.leadws' }, { '^blank line', 'pol.blank' }, { '^inline comment', 'pol.comment' },
-  { '^comment line', 'pol.comment' }, { '^unknown mode', 'pol.mode' }, { '^missing mode', 'pol.mode' }, { '^version is not', 'pol.version' },
+  { '^comment line', 'pol.comment' }, { '^unknown mode', 'pol.mode' }, { '^missing mode', 'pol.mode' },
+  { '^version is not', 'pol.version' },
   { '^missing version', 'pol.version' }, { '^max_age not', 'pol.maxage' }, { '^missing max_age', 'pol.maxage' },
   { '^no mx', 'pol.mx.present' }, { '^backslash', 'pol.mode', 'pol.mx.syntax' }, { '^UTF', 'pol.encoding' }, { '^RTF', 'pol.html' },
   { '^only white space', 'pol.empty' }, { '^white space inside mx', 'pol.mx.syntax', 'pol.comment' }, { '^bad mx', 'pol.mx.syntax' },
   { '^wildcard not', 'pol.mx.syntax' }, { '^mx with trailing dot', 'pol.mx.syntax' }, { '^mx is', 'pol.mx.syntax' },
   { '^line without colon', 'pol.line' }, { '^bad field name', 'pol.line', 'pol.ext' },
 }
--- Front matter of a site generator: its "---" is a line without colon, whatever the index calls it.
 local remarks <const> = {
   { '^duplicate mx', 'pol.mx.dup' }, { '^version is not the first', 'pol.order' }, { '^unknown field', 'pol.ext', 'pol.keycase' },
   { '^trailing white space', 'pol.trailws' }, { '^max_age under', 'pol.maxage.short' }, { '^very wide', 'pol.mx.wide' },
@@ -64,6 +64,7 @@ describe('a published policy', function()
           end
           error(('"%s" is not named: %s'):format(fault, shown))
         end
+        -- The "---" of a site generator is a line without colon, whatever the index calls it.
         local front_matter = notes:find('front matter', 1, true)
         for fault in (why .. '; '):gmatch '(.-); ' do
           if fault ~= '' then

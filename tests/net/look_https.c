@@ -47,6 +47,21 @@ static void see(struct mts_net *net, const char *host, const char *path) {
   run(net, &look);
 }
 
+/* RFC 6698 2.1.2: the whole SubjectPublicKeyInfo. */
+static void expect_spki(const char *name, const char *spki) {
+  X509 *x = read_leaf(name);
+  unsigned char *der = NULL, digest[32];
+  int n = i2d_PUBKEY(X509_get0_pubkey(x), &der);
+  assert_true(n > 0 && EVP_Digest(der, (size_t)n, digest, NULL, EVP_sha256(), NULL) == 1);
+  for (size_t i = 0; i < 32; i++) {
+    char byte[3];
+    snprintf(byte, sizeof byte, "%02x", digest[i]);
+    assert_memory_equal(spki + 2 * i, byte, 2);
+  }
+  OPENSSL_free(der);
+  X509_free(x);
+}
+
 static void the_policy_and_all_about_it(void **state) {
   (void)state;
   struct mts_net *net = open_world("https", "");
@@ -71,6 +86,7 @@ static void the_policy_and_all_about_it(void **state) {
   assert_string_equal(leaf->curve, "P-256");
   assert_string_equal(leaf->signature, "ecdsa-with-SHA256");
   assert_int_equal(strlen(leaf->fingerprint), 64);
+  expect_spki("good", leaf->spki);
   assert_false(leaf->self_issued);
   assert_true(got.tls.chain[1].self_issued);
   int64_t now_s = mts_clock_now_s(&mts_clock_real);

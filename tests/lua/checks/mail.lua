@@ -5,8 +5,8 @@ local told = require 'checks.told'
 local NOW <const>, DAY <const> = 1767225600, 86400
 local MX <const> = told.MX
 local mailer = told.mailer
-local LEAF <const> = { subject = 'CN=x', issuer = 'CN=CA', names = { 'mx1.a.test' }, not_before = NOW - 300 * DAY, not_after = NOW + 60 * DAY,
-  key = 'RSA', key_bits = 2048, signature = 'sha256WithRSAEncryption' }
+local LEAF <const> = { subject = 'CN=x', issuer = 'CN=CA', names = { 'mx1.a.test' }, not_before = NOW - 300 * DAY,
+  not_after = NOW + 60 * DAY, key = 'RSA', key_bits = 2048, signature = 'sha256WithRSAEncryption' }
 
 local function certificate(changes, err)
   local one = {}
@@ -36,6 +36,7 @@ return {
   end, severity = 'warn', says = 'real.test', subject = 'mx1.a.test' },
   { 'mx.target', 'SERVFAIL', function(w) w.dns['in.mail.a.test A'], w.dns['in.mail.a.test AAAA'] = 'servfail', 'servfail' end,
     severity = 'error', says = 'dns-servfail' },
+  { 'mx.target', 'an address', hosts('10 mx1.a.test', '20 192.0.2.3'), severity = 'error', says = 'an address', subject = '192.0.2.3' },
   { 'mx.dup', 'twice', hosts('10 mx1.a.test', '20 mx1.a.test'), severity = 'info', subject = 'mx1.a.test' },
   { 'mx.match', 'none', hosts '10 mx.other.test', severity = 'error', subject = 'mx.other.test' },
   { 'mx.match', 'some', hosts('10 mx1.a.test', '20 mx.other.test'), severity = 'warn', subject = 'mx.other.test' },
@@ -48,7 +49,7 @@ return {
   { 'mx.dnssec', 'not signed', told.dns(MX, { '10 mx1.a.test', dnssec = 'insecure' }), severity = 'info' },
 
   { 'smtp.connect', 'one host', mailer 'smtp-connect', severity = 'error', subject = 'mx1.a.test' },
-  { 'smtp.connect', 'one address', mailer { by_address = { ['2001:db8::1'] = 'smtp-connect' } }, severity = 'error',
+  { 'smtp.connect', 'one address', mailer { by_address = { ['2001:db8::1'] = 'smtp-connect' } }, severity = 'warn',
     subject = 'mx1.a.test [2001:db8::1]' },
   { 'smtp.connect', 'none at all: it may be us', function(w)
     w.smtp['mx1.a.test'], w.smtp['in.mail.a.test'] = 'smtp-timeout', 'smtp-timeout'
@@ -65,7 +66,8 @@ return {
   { 'smtp.chain', 'without MTA-STS', function(w)
     w.dns[told.TXT], w.https[told.HOST], w.smtp['mx1.a.test'] = nil, nil, 'cert-untrusted'
   end, severity = 'warn' },
-  { 'smtp.name', 'the domain', certificate({ names = { 'a.test' } }, 'cert-name'), severity = 'error', says = 'for a.test, not for mx1.a.test' },
+  { 'smtp.name', 'the domain', certificate({ names = { 'a.test' } }, 'cert-name'), severity = 'error',
+    says = 'for a.test, not for mx1.a.test' },
   { 'smtp.name', 'a wildcard', certificate { names = { '*.a.test' } }, quiet = true },
   { 'smtp.expiry', '5 days', certificate { not_after = NOW + 5 * DAY }, severity = 'warn' },
   { 'smtp.expiry', 'over', certificate({ not_after = NOW - DAY }, 'cert-expired'), severity = 'error' },

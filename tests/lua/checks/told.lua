@@ -33,7 +33,7 @@ end
 function told.check(change, domain)
   local world, options = told.perfect(), {}
   if change then change(world, options) end
-  local open <close> = mtasts.fake(world)
+  local _ <close> = mtasts.fake(world)
   local result, err, seen = run.check(domain or options.domain or 'a.test', run.options(options.given))
   assert(result, err)
   return result, seen

@@ -18,7 +18,8 @@ return {
     w.dns[TXT] = nil
   end, quiet = true },
 
-  { 'txt.lookup', 'no such name', function(w) w.dns[TXT], w.https = nil, nil end, severity = 'info', says = 'no MTA-STS: the name does not exist (NXDOMAIN)' },
+  { 'txt.lookup', 'no such name', function(w) w.dns[TXT], w.https = nil, nil end, severity = 'info',
+    says = 'no MTA-STS: the name does not exist (NXDOMAIN)' },
   { 'txt.lookup', 'no such record', function(w) w.dns[TXT], w.https = {}, nil end, severity = 'info', says = 'NODATA' },
   { 'txt.lookup', 'SERVFAIL', function(w) w.dns[TXT] = 'servfail' end, severity = 'error', says = 'dns-servfail' },
   { 'txt.lookup', 'timeout', function(w) w.dns[TXT] = 'timeout' end, severity = 'error', says = 'dns-timeout' },

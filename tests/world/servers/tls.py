@@ -20,6 +20,8 @@ def context(shown, **more):
         if name is None or not os.path.exists(path):
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
         chosen = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if "ciphers" in more:
+            chosen.set_ciphers(more["ciphers"])  # the level of security goes with the certificate
         chosen.load_cert_chain(path)
         if more.get("client_cert"):
             chosen.verify_mode = ssl.CERT_REQUIRED

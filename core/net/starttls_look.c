@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "net/smtp_look.h"
+#include "net/starttls_look.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "net/attempt.h"
-#include "net/chain_facts.h"
+#include "net/cert_seen.h"
 #include "net/smtp.h"
 #include "net/starttls.h"
 #include "net/trust.h"
@@ -220,7 +220,7 @@ static void handshake_done(struct look *look) {
     fail(look, MTS_ERR_NO_MEMORY, "out of memory", NULL);
     return;
   }
-  if (!chain_facts(look->ssl, look->tls)) { /* an anonymous cipher */
+  if (!cert_seen(look->ssl, look->tls)) { /* an anonymous cipher */
     fail(look, MTS_ERR_TLS_HANDSHAKE, "no certificate came", NULL);
     return;
   }
@@ -465,8 +465,8 @@ static void time_over(evutil_socket_t fd, short what, void *arg) {
 
 /* ---- start ---- */
 
-enum mts_err smtp_look_start(struct world *world, const struct mts_smtp_look *request, mts_smtp_seen_fn done, void *arg,
-                             struct mts_job **job) {
+enum mts_err starttls_look_start(struct world *world, const struct mts_smtp_look *request, mts_smtp_seen_fn done, void *arg,
+                                 struct mts_job **job) {
   SSL_CTX *context;
   enum mts_err err = starttls_can_ask(world, request->host);
   if (!err && request->port == 0) err = MTS_ERR_ARGUMENT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "net/chain_facts.h"
+#include "net/cert_seen.h"
 
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -38,12 +38,13 @@ static void take_cert(const X509 *certificate, struct mts_cert *cert) {
   cert->not_after = facts.not_after;
   certificate_names(certificate, cert->names, sizeof cert->names);
   take_key(certificate, cert);
+  certificate_spki(certificate, cert->spki);
   const char *signature = OBJ_nid2ln(X509_get_signature_nid(certificate));
   mts_text_format(cert->signature, sizeof cert->signature, "%s", signature ? signature : "");
   cert->self_issued = X509_NAME_cmp(X509_get_subject_name(certificate), X509_get_issuer_name(certificate)) == 0;
 }
 
-bool chain_facts(const SSL *ssl, struct mts_tls_seen *seen) {
+bool cert_seen(const SSL *ssl, struct mts_tls_seen *seen) {
   STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
   *seen = (struct mts_tls_seen){.err = MTS_OK};
   mts_text_format(seen->protocol, sizeof seen->protocol, "%s", SSL_get_version(ssl));
