@@ -406,7 +406,8 @@
 ---@field present boolean
 ---the TXT record, bytes from outside
 ---@field record? string
----without_cache and with_cache: what a sender does now that has no policy in its cache, or has one; each ends the sentence "a sender ..."
+---without_cache and with_cache: what a sender does now that has no policy in its cache, or has one; each ends the sentence "a sender ...";
+---empty where the check "sum.senders" is not wanted
 ---@field senders table
 ---ids of checks that were not wanted, did not apply, or had nothing to look at
 ---@field skipped string[]
@@ -653,8 +654,7 @@ function mtasts.all(list) end
 function mtasts.now() end
 
 ---Looks for what is wrong with the MTA-STS of a domain: its records, policy host, policy, MX hosts, DANE and TLS reporting. All is asked
----side by side. No message and no report is sent, and nothing is stored but what a lookup stores that is made where TLSA records are
----secured. "mtasts check --list" lists the checks.
+---side by side. No message and no report is sent. "mtasts check --list" lists the checks.
 ---
 ---It may wait. Errors: returns name-*, cancelled, no-memory; raises: an argument of a wrong type, an unknown option or check (the nearest
 ---known one is named). Context: anywhere but in a finalizer. Since 0.1.0. Source: RFC 8461, RFC 8460.

@@ -173,7 +173,7 @@ fields.checked = {
   policy_age = { 'integer, seconds', 'since the policy was modified, if its server says so', optional = true },
   hosts = { 'list of checked_host', 'the MX hosts, in the order of preference' },
   senders = { 'table', 'without_cache and with_cache: what a sender does now that has no policy in its cache, or has one; each ends the '
-    .. 'sentence "a sender ..."' },
+    .. 'sentence "a sender ..."; empty where the check "sum.senders" is not wanted' },
   findings = { 'list of check_finding', 'what is wrong or worth knowing, in the order of the checks' },
   passed = { 'list of strings', 'ids of checks that were made and found nothing' },
   skipped = { 'list of strings', 'ids of checks that were not wanted, did not apply, or had nothing to look at' },

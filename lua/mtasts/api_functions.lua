@@ -85,8 +85,7 @@ group = 'Checks'
 fn {
   name = 'check', signature = 'check(domain[, opts])', yields = true, context = OUTSIDE,
   text = 'Looks for what is wrong with the MTA-STS of a domain: its records, policy host, policy, MX hosts, DANE and TLS reporting. All '
-    .. 'is asked side by side. No message and no report is sent, and nothing is stored but what a lookup stores that is made where TLSA '
-    .. 'records are secured. "mtasts check --list" lists the checks.',
+    .. 'is asked side by side. No message and no report is sent. "mtasts check --list" lists the checks.',
   args = {
     { 'domain', 'string', 'a destination as mail servers write it: ' .. DESTINATION .. ', or a URL' },
     { 'opts.only', 'string or list of strings', 'make only these checks: ids, groups, or beginnings of ids ("host"); what they do not need '

@@ -188,14 +188,16 @@ function Look:mail_host(host)
   at_once(jobs)
 end
 
--- Whether TLSA records fit is for the sender's own walk to find out.
+-- Whether TLSA records fit that are no digest of the kind that looks tell, the sender's own walk finds out.
 function Look:dane(hosts)
   local jobs, secured = {}, false
   for _, host in ipairs(hosts) do
     if not host.wrong then
       jobs[#jobs + 1] = function()
         host.tlsa = self:dns('_25._tcp.' .. host.name, 'TLSA')
-        secured = secured or host.tlsa.dnssec == 'secure' and #host.tlsa.records > 0
+        for _, record in ipairs(host.tlsa.records) do
+          secured = secured or host.tlsa.dnssec == 'secure' and record.matching ~= 1
+        end
       end
     end
   end
@@ -298,10 +300,13 @@ local function forget_policy_host(seen)
   end
 end
 
--- Of a domain in A-labels, all that is to be seen. wants: https, smtp. Waits; options: timeout, family, inject, known_id, progress.
+-- Of a domain in A-labels, all that is to be seen. Waits. wants: https, smtp, dane, stored (each true, or not there).
+-- options: timeout, family, inject, known_id, progress.
 function look.at(seen, options, wants, eyes)
   local self = setmetatable({ seen = seen, options = options, wants = wants, eyes = eyes or look.eyes, begun = 0, done = 0 }, Look)
   seen.options = { known_id = options.known_id, allow_private = options.allow_private }
+  seen.stored = self.eyes.stored(seen.domain)
+  if wants.stored and seen.stored and seen.stored.mode then wants.https = true end -- to be compared
   at_once {
     function() self:record() end,
     function() self:places() end,
@@ -310,7 +315,6 @@ function look.at(seen, options, wants, eyes)
     function() self:mail() end,
     function() self:reports() end,
   }
-  seen.stored = self.eyes.stored and self.eyes.stored(seen.domain) or nil
   seen.deaf = not self.heard
   forget_policy_host(seen)
   return seen

@@ -63,8 +63,9 @@ local function totals(result)
   add('error', 'error', 'errors', 'bad')
   add('unknown', 'unknown', 'unknown', 'warning')
   add('warn', 'warning', 'warnings', 'warning')
+  if #parts == 0 then parts[1] = text.paint('good', result.present and 'all is well' or 'no MTA-STS') end
   add('info', 'note', 'notes', 'dim')
-  return #parts > 0 and table.concat(parts, ', ') or text.paint('good', 'all is well')
+  return table.concat(parts, ', ')
 end
 
 local function show_texts(result, seen)
@@ -182,7 +183,7 @@ function show.result(result, seen, all)
   print()
   show.findings(result)
   show_rest(result, all)
-  if seen.hosts then show_senders(result) end
+  if result.senders.with_cache then show_senders(result) end
 end
 
 -- For the command: one domain after the other.

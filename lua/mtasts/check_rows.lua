@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: ISC
 -- The list of checks. Each is a row: id, severity (the worst that it says), ref, title (what is wanted), fix, needs (what must have been
--- seen, else it is skipped) and check(seen, say): a pure function of what was seen. It calls say(words[, {severity, subject, fix, ref}])
--- for each thing that is wrong, and returns false when it could not be made. A new check is a new row in the file of its group.
+-- seen, else it is skipped), perhaps looks (what is to be looked at that needs does not tell: smtp, dane, stored) and check(seen, say): a
+-- pure function of what was seen. It calls say(words[, {severity, subject, fix, ref}]) for each thing that is wrong, and returns false when
+-- it could not be made. A new check is a new row in the file of its group.
 local core = require 'mtasts.core'
 
 local rows = { list = {}, by_id = {}, groups = { 'input', 'txt', 'https', 'policy', 'mx', 'smtp', 'dane', 'tlsrpt', 'summary' } }

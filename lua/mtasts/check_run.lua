@@ -63,8 +63,7 @@ local function plan(options)
         wants.https = wants.https or by_https[need]
         wants.smtp = wants.smtp or need == 'tries'
       end
-      wants.smtp = wants.smtp or row.id == 'sum.senders'
-      wants.dane = wants.dane or row.id == 'dane.tlsa'
+      for look_at in (row.looks or ''):gmatch '%S+' do wants[look_at] = true end
     end
   end
   if options.smtp == false then wants.smtp, wants.dane = nil, nil end
@@ -128,7 +127,10 @@ function run.result(seen, wanted)
   result.mx = seen.policy and seen.policy.mx or {}
   result.policy_age = policy_age(seen)
   result.hosts = senders.hosts(seen)
-  result.senders = senders.sentences(seen, result.hosts)
+  result.senders = wanted['sum.senders'] and senders.sentences(seen, result.hosts) or {}
+  if not wanted['sum.senders'] then -- what was left out would be taken for what is missing
+    for _, host in ipairs(result.hosts) do host.would, host.why = 'unknown', 'not looked at' end
+  end
   result.days_left = days_left(seen)
   result.present = seen.record ~= nil and seen.record.present
   return result

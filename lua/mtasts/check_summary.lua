@@ -6,7 +6,7 @@ local read = require 'mtasts.check_read'
 
 return {
   {
-    id = 'sum.senders', severity = 'error', ref = 'RFC 8461 5', needs = 'record hosts gets',
+    id = 'sum.senders', severity = 'error', ref = 'RFC 8461 5', needs = 'record hosts gets', looks = 'smtp',
     title = 'senders protect the mail, and deliver it',
     fix = 'Repair what is named here: until then senders without a cached policy deliver unprotected.',
     check = function(seen, say)

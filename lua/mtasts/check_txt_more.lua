@@ -121,7 +121,7 @@ return {
     end,
   },
   {
-    id = 'txt.idfresh', severity = 'warn', ref = 'RFC 8461 3.3', needs = 'record',
+    id = 'txt.idfresh', severity = 'warn', ref = 'RFC 8461 3.3', needs = 'record', looks = 'stored',
     title = 'the id changes with the policy',
     fix = 'Publish a new id now: senders that have cached the policy fetch it again only when the id differs.',
     check = function(seen, say)

@@ -34,7 +34,7 @@ class Told(tools.Case):
 class ForPeople(Told):
     def test_a_good_domain(self):
         words = self.fits(self.told(0, "good.test"))
-        for fragment in ("good.test: ", "record v=STSv1; id=1; (TTL 5 min)", "https://mta-sts.good.test/.well-known/mta-sts.txt (192.0.2.80",
+        for fragment in ("good.test: all is well, 3 notes, mode enforce", "record v=STSv1; id=1; (TTL 5 min)", "https://mta-sts.good.test/.well-known/mta-sts.txt (192.0.2.80",
                          "mode: enforce mx: mx1.good.test", "✓ good", "✓ deliver 10 mx1.good.test TLSv1.3, certificate valid for 60 d",
                          "A sender without a cached policy fetches the policy, then delivers over verified TLS to mx1.good.test, mx2.good.test.",
                          "A sender that has cached a policy delivers"):

@@ -87,7 +87,23 @@ return {
   { 'dane.tlsa', 'none', function(w)
     w.dns[TLSA], w.dns['_25._tcp.in.mail.a.test TLSA'] = nil, nil
   end, severity = 'info' },
-  { 'dane.tlsa', 'it does not fit', mailer 'tlsa-invalid', severity = 'error', says = 'tlsa-invalid' },
+  { 'dane.tlsa', 'it does not fit', certificate { spki = ('cd'):rep(32) }, severity = 'error', says = 'no TLSA record fits' },
+  { 'dane.tlsa', 'at one address', mailer { tls = { chain = { { spki = ('ab'):rep(32) } } },
+    by_address = { ['2001:db8::1'] = { tls = { chain = { { spki = ('cd'):rep(32) } } } } } }, subject = 'mx1.a.test [2001:db8::1]' },
+  { 'dane.tlsa', 'the old key and the new one',
+    told.dns(TLSA, { '3 1 1 ' .. ('cd'):rep(32), '3 1 1 ' .. ('ab'):rep(32), dnssec = 'secure' }), quiet = true },
+  { 'dane.tlsa', 'the whole certificate', function(w)
+    w.dns[TLSA] = { '3 0 1 ' .. ('ef'):rep(32), dnssec = 'secure' }
+    certificate { fingerprint = ('ef'):rep(32) }(w)
+  end, quiet = true },
+  { 'dane.tlsa', 'the authority, which the host is not', told.dns(TLSA, { '2 1 1 ' .. ('ab'):rep(32), dnssec = 'secure' }),
+    severity = 'error' },
+  { 'dane.tlsa', 'SHA-512 fits', function(w)
+    w.dns[TLSA], w.smtp['mx1.a.test'] = { '3 1 2 ' .. ('ab'):rep(64), dnssec = 'secure' }, 'ok'
+  end, quiet = true },
+  { 'dane.tlsa', 'SHA-512 does not', function(w)
+    w.dns[TLSA], w.smtp['mx1.a.test'] = { '3 1 2 ' .. ('ab'):rep(64), dnssec = 'secure' }, 'tlsa-invalid'
+  end, severity = 'error', says = 'tlsa-invalid' },
   { 'dane.tlsa', 'SERVFAIL', function(w) w.dns[TLSA] = 'servfail' end, severity = 'error', subject = 'mx1.a.test' },
   { 'dane.tlsa', 'not signed', told.dns(TLSA, { '3 1 1 ' .. ('ab'):rep(32), dnssec = 'insecure' }), severity = 'warn' },
   { 'dane.tlsa', 'of no use', told.dns(TLSA, { '1 1 1 ' .. ('ab'):rep(32), dnssec = 'secure' }), severity = 'warn' },

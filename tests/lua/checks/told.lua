@@ -9,6 +9,13 @@ told.POLICY = 'version: STSv1\nmode: enforce\nmx: mx1.a.test\nmx: *.mail.a.test\
 told.TXT, told.MX, told.RPT = '_mta-sts.a.test TXT', 'a.test MX', '_smtp._tls.a.test TXT'
 told.HOST = 'mta-sts.a.test'
 
+-- A mail host whose key TLSA fits; more: of its certificate.
+function told.mailer_of(more)
+  local leaf = { spki = ('ab'):rep(32) }
+  for key, value in pairs(more) do leaf[key] = value end
+  return { tls = { chain = { leaf } } }
+end
+
 local TLSA <const> = '3 1 1 ' .. ('ab'):rep(32)
 
 function told.perfect()
@@ -25,7 +32,7 @@ function told.perfect()
       ['_25._tcp.mx1.a.test TLSA'] = { TLSA, dnssec = 'secure' }, ['_25._tcp.in.mail.a.test TLSA'] = { TLSA, dnssec = 'secure' },
     },
     https = { [told.HOST] = told.POLICY },
-    smtp = { ['mx1.a.test'] = 'ok', ['in.mail.a.test'] = 'ok' },
+    smtp = { ['mx1.a.test'] = told.mailer_of {}, ['in.mail.a.test'] = told.mailer_of {} },
   }
 end
 
