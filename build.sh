@@ -14,7 +14,7 @@ declare -A packages=(
   [build]="gcc libc6-dev cmake ninja-build pkgconf ca-certificates
     libgetdns-dev libcurl4-openssl-dev libssl-dev libevent-dev libsqlite3-dev libidn2-dev libjansson-dev zlib1g-dev libedit-dev
     lua5.4 liblua5.4-dev lua-argparse"
-  [test]="libcmocka-dev lua-busted lua-socket python3 openssl ldnsutils faketime unbound nginx-light iproute2 mount util-linux
+  [test]="libcmocka-dev lua-busted lua-socket python3 openssl curl ldnsutils faketime unbound nginx-light iproute2 mount util-linux
     libevent-2.1-7|libevent-2.1-7t64 libdb5.3|libdb5.3t64 patchelf"
   [lint]="clang libclang-rt-dev clang-tidy clang-format cppcheck lua-check shellcheck mandoc valgrind"
 )

@@ -6,6 +6,7 @@ return {
   probe = 'STARTTLS and certificate of a mail host as a sender sees them.',
   match = 'Does an MX host match patterns of a policy? Exit 0 or 1.',
   parse = 'Judges a record, a policy or a destination.',
+  publish = 'Writes the policy, records and web server of your own domain.',
   store = 'Shows and clears what is stored.',
   setup = 'Prints what a mail server needs in its configuration.',
   exim = 'What Exim is told, for those without dlfunc and for you.',

@@ -28,6 +28,7 @@ LIBRARIES = {
     "sqlite3.h": ["core/store/*"],
     "idn2.h": ["core/base/*"],
     "histedit.h": ["lua/bind_edit.c"],
+    "zlib.h": ["lua/bind_files.c"],
     "lua.h": ["lua/*", "filters/*"],
     "lauxlib.h": ["lua/*", "filters/*"],
     "lualib.h": ["lua/*", "filters/*"],
