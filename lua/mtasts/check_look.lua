@@ -71,11 +71,11 @@ function Look:addresses(name)
   for i, kind in ipairs(kinds) do jobs[i] = function() answers[i] = self:dns(name, kind) end end
   at_once(jobs)
   for _, answer in ipairs(answers) do
-    for _, record in ipairs(answer.records or {}) do
-      if #found < ADDRESSES_MOST then found[#found + 1] = record.address end
-    end
+    for _, record in ipairs(answer.records or {}) do found[#found + 1] = record.address end
   end
-  return found, answers
+  local beyond = #found - ADDRESSES_MOST
+  for i = #found, ADDRESSES_MOST + 1, -1 do found[i] = nil end
+  return found, answers, beyond > 0 and beyond or nil
 end
 
 -- ---- the record ----
@@ -192,7 +192,7 @@ function Look:try(host, address)
 end
 
 function Look:mail_host(host)
-  host.addresses, host.answers = self:addresses(host.name)
+  host.addresses, host.answers, host.more = self:addresses(host.name)
   if not self.wants.smtp then return end
   host.tries = {}
   local jobs = {}
@@ -204,7 +204,7 @@ end
 function Look:dane(hosts)
   local jobs, secured = {}, false
   for _, host in ipairs(hosts) do
-    if not host.wrong then
+    if not (host.wrong or host.beyond) then
       jobs[#jobs + 1] = function()
         host.tlsa = self:dns('_25._tcp.' .. host.name, 'TLSA')
         for _, record in ipairs(host.tlsa.records) do
@@ -224,7 +224,7 @@ function Look:hosts_of(mx)
     local name = record.host ~= '' and record.host or record.raw or ''
     if record.host == '.' then
       self.seen.null_mx = true
-    elseif not had[name] and #hosts < HOSTS_MOST then
+    elseif not had[name] then
       had[name] = true
       hosts[#hosts + 1] = { name = name, preference = record.preference, addresses = {}, answers = {},
         wrong = not core.normalise(name) or name:find '^[%d.]+$' ~= nil or name:find(':', 1, true) ~= nil or nil }
@@ -234,6 +234,7 @@ function Look:hosts_of(mx)
     if a.preference ~= b.preference then return a.preference < b.preference end
     return a.name < b.name
   end)
+  for i = HOSTS_MOST + 1, #hosts do hosts[i].beyond = true end -- matched like all, but not looked at
   return hosts
 end
 
@@ -249,7 +250,7 @@ function Look:mail()
   else
     local jobs = { function() self:dane(hosts) end }
     for _, host in ipairs(hosts) do
-      if not host.wrong then jobs[#jobs + 1] = function() self:mail_host(host) end end
+      if not (host.wrong or host.beyond) then jobs[#jobs + 1] = function() self:mail_host(host) end end
     end
     at_once(jobs)
   end

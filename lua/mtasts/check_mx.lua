@@ -6,6 +6,8 @@ local patterns = require 'mtasts.check_patterns'
 local read = require 'mtasts.check_read'
 local text = require 'mtasts.text'
 
+local MANY <const> = 'Nothing must be mended; try the others with "mtasts probe HOST".'
+
 -- The answers for the addresses of a host, of which the worst failure counts; nil: it has an address.
 local function failure(host)
   local worst
@@ -62,7 +64,13 @@ return {
     fix = 'Let the MX record name a host that has an A or AAAA record, or remove it.',
     check = function(seen, say)
       if #seen.hosts == 0 then return false end
+      local beyond = 0
       for _, host in ipairs(seen.hosts) do
+        if host.beyond then beyond = beyond + 1 end
+        if host.more then
+          say(('it has many addresses, of which %d are not looked at'):format(host.more),
+            { subject = host.name, severity = 'info', fix = MANY })
+        end
         if host.wrong then
           local is_address = patterns.address((host.name:gsub('%.$', '')))
           say(is_address and 'an address, where a host name belongs' or 'no host name', { subject = text.clean(host.name) })
@@ -77,6 +85,10 @@ return {
               fix = 'Let the MX record name the host itself: not every sender follows an alias here.' })
           end
         end
+      end
+      if beyond > 0 then
+        say(('there are many MX hosts, of which the last %d are matched, but not looked at'):format(beyond),
+          { severity = 'info', fix = MANY })
       end
     end,
   },

@@ -35,7 +35,10 @@ end
 -- Whether TLS with this host is as MTA-STS wants it: true; false, why; nil, why it cannot be told.
 local function verified(seen, host)
   local tries = host.tries or {}
-  if #tries == 0 then return nil, host.wrong and 'no host name' or #host.addresses == 0 and 'no address' or 'TLS was not tried' end
+  if #tries == 0 then
+    return nil, host.wrong and 'no host name' or host.beyond and 'not looked at' or #host.addresses == 0 and 'no address'
+      or 'TLS was not tried'
+  end
   local problem
   for _, try in ipairs(tries) do
     local err = try.see.tls and try.see.tls.error or try.see.error
@@ -59,7 +62,8 @@ end
 
 local function would(seen, host, policy)
   local ok, why = verified(seen, host)
-  if host.wrong or #host.addresses == 0 and #(host.tries or {}) == 0 and seen.looked_smtp then return 'refuse', why end
+  local gone = #host.addresses == 0 and #(host.tries or {}) == 0 and seen.looked_smtp and not host.beyond
+  if host.wrong or gone then return 'refuse', why end
   if not policy or policy.mode == 'none' then return 'deliver-unprotected', 'no policy asks for TLS' end
   local permitted = senders.permits(policy, host.name)
   if policy.mode == 'enforce' then

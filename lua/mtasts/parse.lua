@@ -73,11 +73,11 @@ local function show(kind, result, err)
   end
 end
 
--- With --fail-on the findings alone decide; without it they are heeded where the syntax is fine.
+-- With --fail-on the findings alone decide; without it the verdicts, too.
 local function code_of(result, counts, from)
   local worst = { error = 2, warn = 1, info = 1 }
   local verdict = result.default == 'reject' and 2 or result.strict == 'accept' and 0 or 1
-  if not from then return verdict == 0 and counts.error > 0 and 1 or verdict end
+  if not from then return counts.error > 0 and 2 or verdict end
   for _, severity in ipairs { 'error', 'warn', 'info' } do
     if from == 'never' then return 0 end
     if counts[severity] > 0 then return worst[severity] end

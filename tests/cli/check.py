@@ -277,10 +277,10 @@ class Parse(tools.Case):
 
     def test_a_policy_gets_findings(self):
         self.assertEqual(self.findings(0, "policy", self.POLICY), [])
-        self.assertEqual(self.findings(1, "policy", self.POLICY + b"\n"), ["pol.blank"])
+        self.assertEqual(self.findings(2, "policy", self.POLICY + b"\n"), ["pol.blank"])
         self.assertEqual(self.findings(2, "policy", self.POLICY.replace(b"enforce", b"live")), ["pol.mode"])
         self.assertEqual(self.findings(2, "policy", b"<html>"), ["pol.html"])
-        self.assertEqual(self.findings(1, "policy", self.POLICY.replace(b"mx.a.test", b"mx.example.com")), ["pol.mx.placeholder"])
+        self.assertEqual(self.findings(2, "policy", self.POLICY.replace(b"mx.a.test", b"mx.example.com")), ["pol.mx.placeholder"])
 
     def test_records_get_findings(self):
         self.assertEqual(self.findings(0, "record", b"v=STSv1; id=1;\n"), [])

@@ -151,7 +151,7 @@ class Parse(Told):
 
     def test_verdicts(self):
         self.assertEqual(self.judged(0, "policy", self.POLICY, "accept", "accept")["mx"], ["mx.a.test"])
-        verdict = self.judged(1, "policy", self.POLICY.replace(b"\nmx", b"\n\nmx"), "reject", "accept")
+        verdict = self.judged(2, "policy", self.POLICY.replace(b"\nmx", b"\n\nmx"), "reject", "accept")
         self.assertEqual([(d["code"], d["line"], d["column"]) for d in verdict["deviations"]], [("policy-blank-line", 3, 1)])
         self.assertEqual(self.judged(2, "policy", b"", "reject", "reject")["error"]["code"][:7], "policy-")
         self.assertEqual(self.judged(0, "record", b"v=STSv1; id=1;\r\n", "accept", "accept")["id"], "1")

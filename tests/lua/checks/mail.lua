@@ -37,6 +37,19 @@ return {
   { 'mx.target', 'SERVFAIL', function(w) w.dns['in.mail.a.test A'], w.dns['in.mail.a.test AAAA'] = 'servfail', 'servfail' end,
     severity = 'error', says = 'dns-servfail' },
   { 'mx.target', 'an address', hosts('10 mx1.a.test', '20 192.0.2.3'), severity = 'error', says = 'an address', subject = '192.0.2.3' },
+  { 'mx.target', 'more than are looked at', function(w)
+    local list = { dnssec = 'secure' }
+    for n = 1, 20 do
+      list[n] = ('%d m%d.mail.a.test'):format(n, n)
+      w.smtp[('m%d.mail.a.test'):format(n)] = 'ok'
+    end
+    w.dns[MX] = list
+  end, severity = 'info', says = 'the last 4 are matched, but not looked at' },
+  { 'mx.target', 'more addresses than are looked at', function(w)
+    local list = {}
+    for n = 1, 11 do list[n] = '192.0.2.' .. n end
+    w.dns['mx1.a.test A'], w.dns['mx1.a.test AAAA'] = list, {}
+  end, severity = 'info', says = '3 are not looked at', subject = 'mx1.a.test' },
   { 'mx.dup', 'twice', hosts('10 mx1.a.test', '20 mx1.a.test'), severity = 'info', subject = 'mx1.a.test' },
   { 'mx.match', 'none', hosts '10 mx.other.test', severity = 'error', subject = 'mx.other.test' },
   { 'mx.match', 'some', hosts('10 mx1.a.test', '20 mx.other.test'), severity = 'warn', subject = 'mx.other.test' },
