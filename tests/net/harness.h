@@ -88,7 +88,9 @@ static const struct leaf leaves[] = {
     {"selfsigned", "selfsigned", "DNS:selfsigned.example.com", -1, 30, true, 0},
     {"other", "other.example.com", "DNS:elsewhere.example.com", -1, 30, false, 0},
     {"cnonly", "cnonly.example.com", NULL, -1, 30, false, 0},
+#ifdef WITH_RSA /* such a key takes its time */
     {"rsa", "rsa", "DNS:rsa.example.com", -1, 30, false, 2048},
+#endif
     {"wild", "wild", "DNS:*.example.com", -1, 30, false, 0},
     {"partial", "partial", "DNS:part*.example.com", -1, 30, false, 0},
     {"provider", "provider", "DNS:mta-sts.provider.example", -1, 30, false, 0},
