@@ -66,6 +66,16 @@ describe('mtasts.check', function()
     for _, one in ipairs(mtasts.all(jobs)) do assert.equal(0, one[1].counts.error) end
     assert.equal('a.test', coroutine.wrap(function() return mtasts.check 'a.test' end)().domain)
   end)
+  it('takes about as long as its slowest server, however many are slow', function()
+    local told_world = told.perfect()
+    told_world.smtp['mx1.a.test'].delay_ms, told_world.smtp['in.mail.a.test'].delay_ms = 3000, 3000
+    told_world.https[told.HOST] = { body = told.POLICY, type = 'text/plain', delay_ms = 3000 }
+    local _ <close> = mtasts.fake(told_world)
+    local began = mtasts.now()
+    assert(mtasts.check 'a.test')
+    local took = mtasts.now() - began -- a mail host is tried the usual way, and then in all others at once
+    assert.is_true(took >= 5 and took <= 7, ('%d s'):format(took))
+  end)
   it('counts findings, and every check is found, passed or skipped', function()
     local result = checked(nothing, { only = { 'txt', 'pol.mode' } })
     local all = #result.passed + #result.skipped
