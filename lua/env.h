@@ -217,7 +217,7 @@ enum mts_err open_store(lua_State *L, struct env *env, struct mts_store **store)
 
 extern const luaL_Reg pure_functions[], context_functions[], lookup_functions[], probe_functions[], hook_functions[],
     fake_functions[], json_functions[], store_functions[], session_functions[], terminal_functions[], wait_functions[],
-    guard_functions[];
+    guard_functions[], folder_functions[];
 
 int luaopen_mtasts_core(lua_State *L);
 

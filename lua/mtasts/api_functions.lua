@@ -115,8 +115,9 @@ fn {
 }
 fn {
   name = 'parse_report', signature = 'parse_report(bytes[, opts])',
-  text = 'Reads a TLS report that somebody sent: JSON, or that in gzip form. What cannot be misread is taken, be it ever so incomplete, '
-    .. 'and each departure from the RFC is told. The text has at most 64 MiB, and beyond 1 MiB at most 200 times the size of its gzip form.',
+  text = 'Reads a TLS report that somebody sent: JSON, or that in gzip form. What cannot be misread is taken, be it ever so '
+    .. 'incomplete, and each departure from the RFC is told. The text has at most 64 MiB, and '
+    .. 'beyond 1 MiB at most 200 times the size of its gzip form.',
   args = {
     { 'bytes', 'string', 'as they came' },
     { 'opts.strict', 'boolean', 'true: refuses what breaks a rule of the RFC; default: forgives what cannot be misread' },
