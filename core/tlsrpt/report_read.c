@@ -275,8 +275,8 @@ static enum mts_err parse(struct report_reader *r, struct mts_span bytes, enum m
   enum mts_err err = report_text(r, bytes, &own);
   if (!err) err = report_measure(r);
   if (!err) err = load(r, &top.value, &top.at);
+  json_t *root = top.value; /* of which top may become a part */
   if (!err && !find_report(r, &top)) err = MTS_ERR_REPORT_FIELDS;
-  json_t *root = top.value;
   if (!err) read_report(r, top);
   if (!err) err = r->err;
   if (!err && profile == MTS_PROFILE_STRICT && !r->notes.strict) err = MTS_ERR_REPORT_FIELDS;
