@@ -13,6 +13,7 @@
 #define DEPTH_MAX 50          /* of parts and mails within another */
 #define DELIMITERS_MAX 100000 /* lines that may begin a part, in the whole file */
 #define FIELDS_MAX 500000     /* lines that may be fields of a header */
+#define FIELD_BYTES_MAX 65536 /* of one of them, with the lines it goes on in */
 #define LOOK_BYTES 4096       /* of a part without a telling label */
 
 /* Owns what GMime made while Lua, which may raise, is worked with. */
@@ -163,18 +164,25 @@ static void walk_object(struct walk *w, GMimeObject *object, int depth) {
   }
 }
 
-/* Objects are made of every part and field before they can be counted: so lines are, first. */
+/* How much of a line is the name of a field; 0: it has none. */
+static size_t field_name(const char *line, size_t length) {
+  size_t name = 0;
+  while (name < length && name < 80 && line[name] > 32 && line[name] < 127 && line[name] != ':') name++;
+  return name < length && line[name] == ':' ? name : 0;
+}
+
+/* Objects are made of every part and field, and of what is in a field, before they can be counted: so lines are, first. */
 static bool within_limits(const char *bytes, size_t n) {
-  size_t delimiters = 0, fields = 0;
+  size_t delimiters = 0, fields = 0, field = 0; /* field: bytes of the one that the line before belongs to */
   if (n > BYTES_MAX) return false;
   for (const char *line = bytes, *end = bytes + n; line < end;) {
     const char *next = memchr(line, '\n', (size_t)(end - line));
     size_t length = (size_t)((next ? next : end) - line);
-    if (length >= 2 && line[0] == '-' && line[1] == '-') delimiters++;
-    size_t name = 0;
-    while (name < length && name < 80 && line[name] > 32 && line[name] < 127 && line[name] != ':') name++;
-    if (name > 0 && name < length && line[name] == ':') fields++;
-    if (delimiters > DELIMITERS_MAX || fields > FIELDS_MAX) return false;
+    if ((length >= 2 && memcmp(line, "--", 2) == 0) || (length >= 5 && memcmp(line, "From ", 5) == 0)) delimiters++;
+    bool begins = field_name(line, length) > 0, goes_on = field > 0 && length > 0 && (*line == ' ' || *line == '\t');
+    if (begins) fields++;
+    field = begins ? length : goes_on ? field + length : 0;
+    if (delimiters > DELIMITERS_MAX || fields > FIELDS_MAX || field > FIELD_BYTES_MAX) return false;
     line = next ? next + 1 : end;
   }
   return true;

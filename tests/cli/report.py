@@ -158,6 +158,9 @@ class Mails(Reports):
         self.assertEqual(self.shown(forwarded, 2)["unread"][0]["error"]["code"], "report-size")
         self.assertEqual(self.found(multipart(*[b""] * 200000), 2), ["report-size"])
         self.assertEqual(self.found(b"X: y\r\n" * 600000, 2), ["report-size"])
+        for field in (b"To: " + b"a@b.test," * 10000, b"Content-Type: text/plain" + b";\r\n a=b" * 20000):
+            self.assertEqual(self.found(field + b"\r\n\r\nx", 2), ["report-size"])
+        self.assertEqual(self.shown(b"From a\n\n" * 200000, 2)["unread"][0]["error"]["code"], "report-size")
         thousand = multipart(*([TEXT] * 900 + [part(as_gzip(REPORT))]))
         self.assertEqual(self.found(thousand), 1)
 
