@@ -125,6 +125,12 @@ enum mts_err report_text(struct report_reader *r, struct mts_span bytes, struct 
 enum mts_err report_measure(struct report_reader *r) {
   size_t depth = 0, values = 1;
   bool in_string = false;
+  /* jansson overlooks a NUL between tokens. */
+  const char *nul = r->text.n ? memchr(r->text.p, 0, r->text.n) : NULL;
+  if (nul) {
+    report_note(r, "report-syntax", true, "RFC 8259 2", nul, "no JSON: a NUL byte");
+    return MTS_ERR_REPORT_SYNTAX;
+  }
   for (const char *p = r->text.p, *end = p + r->text.n; p < end; p++) {
     if (*p == '"') in_string = !in_string;
     if (in_string && *p == '\\') p++;

@@ -38,7 +38,8 @@ static const char *skip_value(const char *p, const char *end) {
     } else if (*p == ',' || *p == ':') {
       p++;
     } else {
-      while (p < end && !strchr(" \t\r\n,:]}", *p)) p++;
+      do p++;
+      while (p < end && !strchr(" \t\r\n,:]}", *p));
     }
   } while (depth > 0);
   return p;

@@ -9,7 +9,7 @@ local words = require 'mtasts.report_words'
 local show = {}
 
 local WIDTH <const> = 80
-local NAMED_MOST <const> = 5
+local NAMED_MOST <const>, KINDS_MOST <const>, ENTRIES_MOST <const> = 5, 50, 1000
 
 function show.options(command)
   input.arguments(command)
@@ -80,7 +80,8 @@ local function print_entry(entry)
   local from = ('  %s, %s'):format(several(entry.reports, 'report'), show.span(entry.begins_at, entry.ends_at))
   if #entry.reporters > 0 then from = from .. ', from ' .. named(entry.reporters) end
   print(text.wrap(from, '  ', WIDTH))
-  for _, kind in ipairs(entry.failures) do print_failure(entry, kind) end
+  for i = 1, math.min(#entry.failures, KINDS_MOST) do print_failure(entry, entry.failures[i]) end
+  if #entry.failures > KINDS_MOST then print(('  and %d more kinds of failures: --json shows all'):format(#entry.failures - KINDS_MOST)) end
   if entry.failed > 0 and #entry.failures == 0 then print '  ! the reports do not say why sessions failed: ask the reporter' end
 end
 
@@ -97,10 +98,11 @@ local function print_all(total)
   if total.reports > 0 then line = line .. ', ' .. show.span(total.begins_at, total.ends_at) end
   if total.twice > 0 then line = line .. ('; %d more came twice and do not count'):format(total.twice) end
   print(text.wrap(line, '  ', WIDTH))
-  for _, entry in ipairs(total.policies) do
+  for i = 1, math.min(#total.policies, ENTRIES_MOST) do
     print ''
-    print_entry(entry)
+    print_entry(total.policies[i])
   end
+  if #total.policies > ENTRIES_MOST then print(('\nand %d more policies: --json shows all'):format(#total.policies - ENTRIES_MOST)) end
 end
 
 -- ---- as JSON ----

@@ -83,6 +83,17 @@ class Show(Reports):
         self.assertEqual(self.shown(as_json(huge))["policies"][0]["successful"], most)
 
 
+    def test_very_many_kinds_of_failures_do_not_flood_a_person(self):
+        many = report()
+        first = many["policies"][0]["failure-details"][0]
+        many["policies"][0]["failure-details"] = [dict(first, **{"receiving-mx-hostname": f"mx{i}.b.test"}) for i in range(1000)]
+        path = self.write("a", as_json(many))
+        result = self.report(1, "show", path)
+        self.assertLess(len(result.lines), 400)
+        self.says(result, "and 950 more kinds of failures: --json shows all")
+        self.assertEqual(len(self.report(1, "show", "--json", path).json[0]["policies"][0]["failures"]), 1000)
+
+
 class Mails(Reports):
     def found(self, content, code=1):
         value = self.shown(mail(content) if not content.startswith(b"From") else content, code)

@@ -168,6 +168,10 @@ static void what_could_be_misread_is_refused(void **s) {
   check("{\"report-id\":\"1\",\"report-id\":\"2\"}", MTS_ERR_REPORT_SYNTAX, "report-duplicate-field", "", false);
   check("{\"organization-name\":\"A\"", MTS_ERR_REPORT_SYNTAX, "report-syntax", "", false);
   check("", MTS_ERR_REPORT_SYNTAX, "report-syntax", "", false);
+  struct reading nul = read_span(SPAN("{\"policies\":[{\"x\":1\0,\"y\":2}]}"));
+  assert_err(nul.err, MTS_ERR_REPORT_SYNTAX, "a NUL between tokens");
+  assert_int_equal(nul.findings.list[0].column, 20);
+  done(&nul);
   check("{}", MTS_ERR_REPORT_FIELDS, "report-fields", "", false);
   check("[" WHOLE "," WHOLE "]", MTS_ERR_REPORT_FIELDS, "report-fields", "", false);
   check("\"a\"", MTS_ERR_REPORT_SYNTAX, "report-syntax", "", false);
