@@ -92,7 +92,7 @@ void report_check_name(struct report_reader *r, const char **text, const char *k
     report_leave(r, path);
   }
   if (err) return;
-  if (star) memcpy(form, "*.", 2);
+  if (star) form[0] = '*', form[1] = '.';
   const char *kept = report_keep(r, mts_span_of(form));
   if (kept) *text = kept;
 }

@@ -185,7 +185,10 @@ static void read_entries(struct report_reader *r, struct report_node list) {
   }
   if (count == 0 || r->err) return;
   report->policies = report_take(report, count * sizeof *report->policies);
-  if (!report->policies) report_fail(r, MTS_ERR_NO_MEMORY);
+  if (!report->policies) {
+    report_fail(r, MTS_ERR_NO_MEMORY);
+    return;
+  }
   const char *from = list.at;
   for (size_t i = 0; i < count && !r->err; i++) {
     struct report_node entry = single ? list : report_element(r, list, i, &from);
