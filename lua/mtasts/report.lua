@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: ISC
--- mtasts report ACTION ...: TLS reporting (RFC 8460). Each action is a module of its own: options(command), main(args, cli).
-local report = { uses = 'nothing' }
+-- mtasts report ACTION ...: TLS reporting (RFC 8460). Each action is a module of its own: options(command), main(args, cli), and uses, as a
+-- command has it, where that is not 'nothing'.
+local report = {}
 
 -- In the order of the help.
 local actions <const> = {
@@ -19,6 +20,8 @@ function report.options(command)
     module_of(action[1]).options(one)
   end
 end
+
+function report.uses(args) return module_of(args.action).uses or 'nothing' end
 
 function report.main(args, cli)
   return module_of(args.action).main(args, cli)
