@@ -292,6 +292,7 @@ enum mts_err mts_report_parse(struct mts_span bytes, enum mts_profile profile, s
                               struct mts_findings *findings) {
   struct report_reader r = {.report = report_new()};
   if (!r.report) return MTS_ERR_NO_MEMORY;
+  if (!bytes.p) bytes = mts_span("", 0);
   mts_notes_begin(&r.notes, findings);
   enum mts_err err = parse(&r, bytes, profile);
   mts_notes_end(&r.notes);
