@@ -1,29 +1,29 @@
 -- SPDX-License-Identifier: ISC
--- mtasts parse record|policy|tlsrpt|destination [--set] [FILE|-]
+-- mtasts parse record|policy|tlsrpt|report|destination [--set] [FILE|-]
 local core = require 'mtasts.core'
 local text = require 'mtasts.text'
 
 local parse = { uses = 'nothing' }
 
-local INPUT_MAX <const> = 1 << 20
+local INPUT_MAX <const>, REPORT_MAX <const> = 1 << 20, 64 << 20
 
 function parse.options(command)
-  command:argument('kind', 'What to parse.'):choices { 'record', 'policy', 'tlsrpt', 'destination' }
+  command:argument('kind', 'What to parse.'):choices { 'record', 'policy', 'tlsrpt', 'report', 'destination' }
   command:argument('file', 'File, or - for standard input.'):argname 'FILE':args '?'
   command:option('--fail-on', 'Let findings decide on the exit code: error, warn, info, never.'):argname 'LEVEL'
   command:flag('--set', 'The input is a JSON array of TXT records, each an array of strings.'):target 'whole_set'
 end
 
-local function read(name, cli)
+local function read(name, most, cli)
   local file, why = io.stdin, nil
   if name ~= '-' then file, why = io.open(name, 'rb') end
   if not file then cli.refuse('%s', why) end
-  local content, problem = file:read(INPUT_MAX + 1)
+  local content, problem = file:read(most + 1)
   if name ~= '-' then file:close() end
   if not content and problem then cli.refuse('%s: %s', name, problem) end
   content = content or ''
   -- Half an input would be judged as if it were the whole.
-  if #content > INPUT_MAX then cli.refuse('%s: longer than %d bytes, which is the limit here', name, INPUT_MAX) end
+  if #content > most then cli.refuse('%s: longer than %d bytes, which is the limit here', name, most) end
   return content
 end
 
@@ -68,15 +68,16 @@ local function show(kind, result, err)
   for _, mx in ipairs(result.mx or {}) do print('  mx       ' .. mx) end
   for _, uri in ipairs(result.rua or {}) do print('  rua      ' .. text.clean(uri)) end
   for _, deviation in ipairs(result.deviations) do
-    print(text.wrap(('  line %d, column %d: %s [%s]'):format(deviation.line, deviation.column, deviation.message, deviation.code),
-      '    ', 80))
+    local place = text.place(deviation)
+    print(text.wrap(('  %s%s [%s]'):format(place ~= '' and place .. ': ' or '', deviation.message, deviation.code), '    ', 80))
   end
 end
 
--- With --fail-on the findings alone decide; without it the verdicts, too.
+-- With --fail-on the findings alone decide; without it the verdicts, too. counts: nil where there are no checks.
 local function code_of(result, counts, from)
   local worst = { error = 2, warn = 1, info = 1 }
   local verdict = result.default == 'reject' and 2 or result.strict == 'accept' and 0 or 1
+  if not counts then return verdict end
   if not from then return counts.error > 0 and 2 or verdict end
   for _, severity in ipairs { 'error', 'warn', 'info' } do
     if from == 'never' then return 0 end
@@ -95,19 +96,28 @@ local function check_level(args, cli)
   cli.refuse('--fail-on %s: error, warn, info or never%s', args.fail_on, near and (", did you mean '" .. near .. "'?") or '')
 end
 
+-- The lists of a report are arrays even when they are empty.
+local function arrays(report)
+  core.json_array(report.policies)
+  for _, policy in ipairs(report.policies) do
+    for _, name in ipairs { 'policy', 'patterns', 'failures' } do core.json_array(policy[name]) end
+  end
+  return report
+end
+
 function parse.main(args, cli)
   check_level(args, cli)
-  local input = read(args.file or '-', cli)
+  local input = read(args.file or '-', args.kind == 'report' and REPORT_MAX or INPUT_MAX, cli)
   if args.whole_set then
     if args.kind ~= 'record' and args.kind ~= 'tlsrpt' then cli.refuse('--set goes with record and tlsrpt, not with %s', args.kind) end
     input = read_set(input, cli)
-  elseif args.kind ~= 'policy' then
+  elseif args.kind ~= 'policy' and args.kind ~= 'report' then
     -- The end of the line belongs to the file, not to the record.
     input = input:gsub('\r?\n$', '')
   end
   if args.kind == 'destination' then return destination(input, args) end
   local value, err, findings = core['parse_' .. args.kind](input)
-  local checked = require('mtasts.check_run').text(args.kind, input)
+  local checked = args.kind ~= 'report' and require('mtasts.check_run').text(args.kind, input) or nil
   local result = {
     default = value and 'accept' or 'reject',
     strict = value and findings.strict and 'accept' or 'reject',
@@ -115,17 +125,22 @@ function parse.main(args, cli)
     error = err and { code = err.code, message = err.message, temporary = err.temporary } or nil,
   }
   for i, finding in ipairs(findings) do
-    result.deviations[i] = { code = finding.code, line = finding.line, column = finding.column, message = finding.message }
+    result.deviations[i] = { code = finding.code, line = finding.line, column = finding.column, message = finding.message,
+      path = finding.path, clause = finding.clause }
   end
-  result.findings = core.json_array(checked.findings)
-  for key, field in pairs(value or {}) do result[key] = type(field) == 'table' and core.json_array(field) or field end
+  if args.kind == 'report' then
+    result.report = value and arrays(value)
+  else
+    for key, field in pairs(value or {}) do result[key] = type(field) == 'table' and core.json_array(field) or field end
+  end
+  if checked then result.findings = core.json_array(checked.findings) end
   if args.json then
     print(core.json_encode(result))
   else
     show(args.kind, result, err)
-    require('mtasts.check_print').findings(checked)
+    if checked then require('mtasts.check_print').findings(checked) end
   end
-  return code_of(result, checked.counts, args.fail_on)
+  return code_of(result, checked and checked.counts, args.fail_on)
 end
 
 return parse

@@ -12,7 +12,7 @@ import time
 sys.dont_write_bytecode = True
 import tools  # noqa: E402
 
-COMMANDS = ["lookup", "check", "probe", "match", "parse", "store", "setup", "run", "repl"]
+COMMANDS = ["lookup", "check", "probe", "match", "parse", "publish", "report", "store", "setup", "run", "repl"]
 
 
 class Words(tools.Case):
