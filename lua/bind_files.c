@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC
- * The C module mtasts.files: files that are written whole or not at all, and reports unpacked. Only "mtasts publish" loads it. */
-#include <dirent.h>
+ * The C module mtasts.files: files that are written whole or not at all. Only "mtasts publish" loads it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -14,14 +13,9 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #define FOLDER_NAME "mtasts.folder"
-#define LISTING_NAME "mtasts.listing"
-#define INFLATER_NAME "mtasts.inflater"
 #define READ_MOST (1 << 20)
-#define NAMES_MOST 100000
-#define CHUNK 16384
 
 /* Lua's header cannot say that these never return; compilers and checkers shall know. */
 LUALIB_API int luaL_error(lua_State *L, const char *fmt, ...) __attribute__((noreturn));
@@ -179,75 +173,6 @@ static int l_whole(lua_State *L) {
   return 1;
 }
 
-static int listing_gc(lua_State *L) {
-  DIR **listing = luaL_checkudata(L, 1, LISTING_NAME);
-  if (*listing) closedir(*listing);
-  *listing = NULL;
-  return 0;
-}
-
-/* list(path) -> {name, ...} | nil, why: nil alone if it is no folder */
-static int l_list(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
-  DIR **listing = lua_newuserdatauv(L, sizeof(DIR *), 0);
-  *listing = NULL;
-  luaL_setmetatable(L, LISTING_NAME);
-  *listing = opendir(path);
-  if (!*listing) {
-    if (errno != ENOTDIR) return refused(L, path, strerror(errno));
-    lua_pushnil(L);
-    return 1;
-  }
-  lua_newtable(L);
-  const struct dirent *entry;
-  for (lua_Integer i = 1; (entry = readdir(*listing));) {
-    if (i > NAMES_MOST) return refused(L, path, "too many files");
-    if (entry->d_name[0] == '.') continue;
-    lua_pushstring(L, entry->d_name);
-    lua_rawseti(L, -2, i++);
-  }
-  return 1;
-}
-
-static int inflater_gc(lua_State *L) {
-  inflateEnd(luaL_checkudata(L, 1, INFLATER_NAME));
-  return 0;
-}
-
-/* gunzip(data, most) -> text | nil, why */
-static int l_gunzip(lua_State *L) {
-  size_t length, all = 0;
-  const char *data = luaL_checklstring(L, 1, &length);
-  size_t most = (size_t)luaL_checkinteger(L, 2);
-  z_stream *z = lua_newuserdatauv(L, sizeof *z, 0);
-  memset(z, 0, sizeof *z);
-  luaL_setmetatable(L, INFLATER_NAME);
-  if (length > READ_MOST * 64 || inflateInit2(z, 15 + 16) != Z_OK) return refused(L, "gzip", "too much for memory");
-  unsigned char in[CHUNK];
-  luaL_Buffer buffer;
-  luaL_buffinit(L, &buffer);
-  int state = Z_OK;
-  for (size_t read = 0;;) {
-    if (z->avail_in == 0 && read < length) {
-      size_t count = length - read < sizeof in ? length - read : sizeof in;
-      memcpy(in, data + read, count); /* zlib's input is not const */
-      z->next_in = in;
-      z->avail_in = (unsigned)count;
-      read += count;
-    }
-    if (state == Z_STREAM_END && (z->avail_in == 0 || inflateReset(z) != Z_OK)) break; /* members may follow each other */
-    z->next_out = (unsigned char *)luaL_prepbuffsize(&buffer, CHUNK);
-    z->avail_out = CHUNK;
-    state = inflate(z, Z_NO_FLUSH);
-    if (state != Z_OK && state != Z_STREAM_END) return refused(L, "gzip", "damaged, or cut");
-    luaL_addsize(&buffer, CHUNK - z->avail_out);
-    all += CHUNK - z->avail_out;
-    if (all > most) return refused(L, "gzip", "unpacked it is too large");
-  }
-  luaL_pushresult(&buffer);
-  return 1;
-}
-
 /* microseconds() -> those of this second */
 static int l_microseconds(lua_State *L) {
   struct timespec now;
@@ -265,13 +190,9 @@ static void make_type(lua_State *L, const char *name, lua_CFunction gc) {
 __attribute__((visibility("default"))) int luaopen_mtasts_files(lua_State *L);
 
 int luaopen_mtasts_files(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"folder", l_folder}, {"whole", l_whole}, {"list", l_list}, {"gunzip", l_gunzip}, {"microseconds", l_microseconds},
-      {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"folder", l_folder}, {"whole", l_whole}, {"microseconds", l_microseconds}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"read", l_read}, {"write", l_write}, {"close", folder_gc}, {NULL, NULL}};
   luaL_checkversion(L);
-  make_type(L, LISTING_NAME, listing_gc);
-  make_type(L, INFLATER_NAME, inflater_gc);
   make_type(L, FOLDER_NAME, folder_gc);
   luaL_setfuncs(L, methods, 0);
   lua_pushvalue(L, -1);

@@ -27,7 +27,7 @@ function publish.options(command)
   command:flag('--force', 'Replace files that are not of mtasts.')
   command:flag('--next', 'Look at what is live and propose the next safe step.')
   command:flag('--leave', 'Propose the next step of the way out of MTA-STS.')
-  command:option('--reports', 'For --next: reports of TLS (RFC 8460), .json or .json.gz.'):argname 'FILE|DIR':count '*'
+  command:option('--reports', 'For --next: reports of TLS (RFC 8460), or mails with them.'):argname 'FILE|DIR':count '*'
   command:option('--since', 'For --next, --leave: since which day the live policy is served.'):argname 'DATE'
   command:option('--previous-max-age', 'For --leave: the longest max_age that was served before.'):argname 'AGE'
 end
