@@ -16,6 +16,7 @@
 
 #define FOLDER_NAME "mtasts.folder"
 #define READ_MOST (1 << 20)
+#define CHUNK 16384
 
 /* Lua's header cannot say that these never return; compilers and checkers shall know. */
 LUALIB_API int luaL_error(lua_State *L, const char *fmt, ...) __attribute__((noreturn));
