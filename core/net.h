@@ -26,6 +26,7 @@ enum mts_rrtype { MTS_RR_A = 1, MTS_RR_MX = 15, MTS_RR_TXT = 16, MTS_RR_AAAA = 2
 struct mts_rr_mx {
   uint16_t preference;
   char host[MTS_NAME_SIZE]; /* normalised by mts_name_normalise_host; "." stands for the root (null MX); "" a name we cannot use */
+  struct mts_span raw;      /* such a name as it came, in presentation form (RFC 1035 5.1); empty unless a look asked */
 };
 struct mts_rr_tlsa {
   uint8_t usage, selector, matching;
@@ -38,6 +39,7 @@ struct mts_rr {
     struct mts_address address;
     struct mts_rr_tlsa tlsa;
   } u;
+  uint16_t strings; /* of how many a TXT record was joined */
 };
 
 struct mts_dns_answer {
@@ -50,6 +52,10 @@ struct mts_dns_answer {
   size_t cname_count;
   size_t count;
   const struct mts_rr *records; /* all of the type asked; MX not sorted */
+  /* Of look_dns alone: */
+  size_t hop_count;                  /* at most MTS_DNS_MAX_CNAMES */
+  const char (*hops)[MTS_NAME_SIZE]; /* where each CNAME led, in order */
+  bool loops;                        /* it led where it had been */
 };
 typedef void (*mts_dns_fn)(void *arg, const struct mts_dns_answer *answer);
 
@@ -87,6 +93,87 @@ struct mts_probe_request {
 };
 typedef void (*mts_tls_fn)(void *arg, const struct mts_tls *tls);
 
+/* ---- looking ----
+ *
+ * For who wants to see all that is wrong with a domain: a look goes on where an ordinary request ends, and nothing that it meets ever decides
+ * about mail. It verifies certificates, but a problem is only noted. It has one address, and follows nothing. */
+
+#define MTS_SEEN_CERTS 10
+#define MTS_SEEN_HEADERS 64
+#define MTS_SEEN_HEADER_BYTES 1024 /* of one value */
+#define MTS_SEEN_LINES 64          /* of the reply to EHLO */
+#define MTS_SEEN_LINE_BYTES 512    /* RFC 5321 4.5.3.1.5 */
+
+struct mts_cert {
+  char subject[256], issuer[256]; /* cleaned, as in mts_tls */
+  char names[4096];               /* DNS names of the SAN, separated by blanks; "..." last: there are more */
+  int64_t not_before, not_after;
+  char key[16]; /* "RSA", "EC", "ED25519" … */
+  unsigned key_bits;
+  char curve[32];     /* "P-256"; empty: no elliptic curve */
+  char signature[64]; /* "sha256WithRSAEncryption" */
+  bool self_issued;
+  char fingerprint[65], spki[65]; /* SHA-256 of the certificate and of its SubjectPublicKeyInfo (RFC 6698 2.1.2), hexadecimal */
+};
+struct mts_tls_seen {
+  enum mts_err err; /* of verification, CERT_*; MTS_OK: verified */
+  char detail[160];
+  char protocol[16], cipher[64];
+  size_t count;
+  struct mts_cert chain[MTS_SEEN_CERTS]; /* as sent */
+};
+
+struct mts_https_look {
+  const char *host; /* SNI, Host and the name the certificate must bear as SAN */
+  const char *path;
+  uint16_t port; /* 0: that of the settings */
+  struct mts_address address;
+  uint32_t connect_ms, deadline_ms; /* connect_ms: longest wait for the connection, within the deadline */
+  size_t max_bytes;                 /* of the body; the rest is not read */
+  const char *user_agent;           /* NULL: the usual one */
+  bool head, no_sni;
+};
+struct mts_https_seen {
+  enum mts_err err; /* HTTPS_*, what kept it from a whole answer; a status of whatever kind does not, nor a certificate */
+  char detail[160];
+  bool connected;
+  unsigned status; /* 0: none came */
+  size_t header_count;
+  struct mts_span headers; /* name NUL value NUL, for each; names in lower case, the first of each */
+  struct mts_span body;
+  uint64_t body_bytes; /* as far as read */
+  bool truncated;
+  uint32_t connect_ms, tls_ms, first_byte_ms, ms; /* each step's own time, and all */
+  const struct mts_tls_seen *tls;                 /* NULL: no handshake succeeded */
+};
+typedef void (*mts_https_seen_fn)(void *arg, const struct mts_https_seen *seen);
+
+/* The newest version of TLS that a look may speak. */
+enum mts_newest_tls { MTS_TLS_ANY, MTS_TLS_1_0, MTS_TLS_1_1, MTS_TLS_1_2 };
+
+struct mts_smtp_look {
+  const char *host; /* SNI and the name the certificate must bear */
+  uint16_t port;
+  struct mts_address address;
+  uint32_t connect_ms, deadline_ms;
+  enum mts_newest_tls newest_tls; /* MTS_TLS_1_0, MTS_TLS_1_1: what is too old for all else is allowed */
+  bool no_sni;
+  bool inject; /* sends a command in plain text behind STARTTLS, to see whether it is obeyed inside TLS (CVE-2011-0411) */
+};
+struct mts_smtp_seen {
+  enum mts_err err; /* what kept it from going on */
+  char detail[160];
+  bool connected;
+  unsigned banner_code, ehlo_code, starttls_code;                        /* 0: none came */
+  char banner[MTS_SEEN_LINE_BYTES], starttls_reply[MTS_SEEN_LINE_BYTES]; /* first lines, as they came */
+  size_t ehlo_count;
+  struct mts_span ehlo; /* lines after the first, without the code, each ending in NUL */
+  uint32_t connect_ms, ms;
+  bool tried_injection, injected; /* injected: it was obeyed */
+  const struct mts_tls_seen *tls; /* NULL: no handshake succeeded */
+};
+typedef void (*mts_smtp_seen_fn)(void *arg, const struct mts_smtp_seen *seen);
+
 typedef void (*mts_timer_fn)(void *arg);
 
 /* ---- the table ---- */
@@ -104,6 +191,13 @@ struct mts_net_ops {
                         struct mts_job **job);
   enum mts_err (*probe)(struct mts_net *net, const struct mts_probe_request *request, mts_tls_fn done, void *arg,
                         struct mts_job **job);
+  /* As dns, with all that is to be seen. DNS_BOGUS also for what others only call SERVFAIL, where it can be told. */
+  enum mts_err (*look_dns)(struct mts_net *net, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
+                           void *arg, struct mts_job **job);
+  enum mts_err (*look_https)(struct mts_net *net, const struct mts_https_look *look, mts_https_seen_fn done, void *arg,
+                             struct mts_job **job);
+  enum mts_err (*look_smtp)(struct mts_net *net, const struct mts_smtp_look *look, mts_smtp_seen_fn done, void *arg,
+                            struct mts_job **job);
   /* The work of mts_certificate_check; at once, no job. host: normalised */
   enum mts_err (*certificate)(struct mts_net *net, const char *host, const struct mts_span *chain, size_t count,
                               struct mts_tls *tls);
@@ -132,8 +226,8 @@ struct mts_net_config {
   struct mts_log *log;
 };
 /* The one symbol of the network module. clock->arg must outlive the world. */
-#define MTS_NET_OPEN_SYMBOL "mts_net_open_2"
+#define MTS_NET_OPEN_SYMBOL "mts_net_open_3"
 typedef enum mts_err (*mts_net_open_fn)(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net);
-MTS_PUBLIC enum mts_err mts_net_open_2(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net);
+MTS_PUBLIC enum mts_err mts_net_open_3(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC
- * The told world, for tests of rules. mtasts.lua reads the tables; here are the single steps. */
+ * The told world, for tests of rules. mtasts.lua reads the tables; here are the single steps, and what is told of hosts in bind_told.c. */
 #include <string.h>
 
 #include "base/buf.h"
@@ -13,7 +13,7 @@ struct world {
   unsigned number;
 };
 
-static struct env *check_world(lua_State *L) {
+struct env *check_world(lua_State *L) {
   struct world *world = luaL_checkudata(L, 1, WORLD_NAME);
   if (!world->env->fake || world->env->world != world->number) luaL_error(L, "this world is closed");
   return world->env;
@@ -66,7 +66,7 @@ static uint32_t check_u32(lua_State *L, int index, const char *what) {
   return (uint32_t)value;
 }
 
-static enum mts_err error_named(const char *name) {
+enum mts_err error_named(const char *name) {
   for (int i = 1; i < MTS_ERR_COUNT; i++) {
     if (strcmp(mts_err_name((enum mts_err)i), name) == 0) return (enum mts_err)i;
   }
@@ -119,38 +119,6 @@ static int l_cname(lua_State *L) {
   return 0;
 }
 
-/* https(world, host, body or error name, is_error, status, type, delay_ms) */
-static int l_https(lua_State *L) {
-  struct env *env = check_world(L);
-  const char *host = luaL_checkstring(L, 2);
-  size_t length;
-  const char *body = luaL_checklstring(L, 3, &length);
-  enum mts_err told = MTS_OK;
-  if (lua_toboolean(L, 4)) {
-    told = error_named(body);
-    if (!told || strncmp(body, "https-", 6) != 0) return luaL_error(L, "fake https '%s': no error is named '%s'", host, body);
-    length = 0;
-  }
-  uint32_t status = lua_isnoneornil(L, 5) ? 200 : check_u32(L, 5, "status"), delay = check_u32(L, 7, "delay_ms");
-  const char *type = luaL_optstring(L, 6, "text/plain");
-  if (mts_fake_https(env->fake, host, told, told ? 0 : status, told ? NULL : type, mts_span(body, length), delay)) {
-    return luaL_error(L, "fake https '%s': the name cannot be read", host);
-  }
-  return 0;
-}
-
-/* smtp(world, host, 'ok' or error name, delay_ms) */
-static int l_smtp(lua_State *L) {
-  struct env *env = check_world(L);
-  const char *host = luaL_checkstring(L, 2), *word = luaL_checkstring(L, 3);
-  enum mts_err told = error_named(word);
-  if (!told && strcmp(word, "ok") != 0) return luaL_error(L, "fake smtp '%s': 'ok' or the name of an error, not '%s'", host, word);
-  if (mts_fake_smtp(env->fake, host, told, check_u32(L, 4, "delay_ms"))) {
-    return luaL_error(L, "fake smtp '%s': the name or the error '%s' does not fit", host, word);
-  }
-  return 0;
-}
-
 static int l_advance(lua_State *L) {
   struct env *env = check_world(L);
   lua_Number seconds = luaL_checknumber(L, 2);
@@ -190,5 +158,5 @@ static int l_fake(lua_State *L) {
 }
 
 const luaL_Reg fake_functions[] = {
-    {"fake_open", l_fake}, {"fake_close", l_close},     {"fake_dns", l_dns},       {"fake_cname", l_cname}, {"fake_https", l_https},
-    {"fake_smtp", l_smtp}, {"fake_advance", l_advance}, {"fake_now", l_world_now}, {"fake_count", l_count}, {NULL, NULL}};
+    {"fake_open", l_fake},       {"fake_close", l_close},   {"fake_dns", l_dns},     {"fake_cname", l_cname},
+    {"fake_advance", l_advance}, {"fake_now", l_world_now}, {"fake_count", l_count}, {NULL, NULL}};

@@ -13,8 +13,10 @@ __attribute__((visibility("default"))) int luaopen_mtasts_core(lua_State *L) {
   add(L, context_functions);
   add(L, lookup_functions);
   add(L, probe_functions);
+  add(L, see_functions);
   add(L, hook_functions);
   add(L, fake_functions);
+  add(L, told_functions);
   add(L, json_functions);
   add(L, store_functions);
   add(L, session_functions);

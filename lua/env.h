@@ -19,7 +19,9 @@ LUALIB_API int luaL_argerror(lua_State *L, int arg, const char *extramsg) __attr
 LUALIB_API int luaL_typeerror(lua_State *L, int arg, const char *tname) __attribute__((noreturn));
 LUA_API int lua_error(lua_State *L) __attribute__((noreturn));
 
+struct look;
 struct op;
+struct seen;
 struct task;
 struct shared_answers;
 struct mts_log;
@@ -73,9 +75,9 @@ struct rule_wait {
   char domain[MTS_NAME_SIZE];
 };
 
-enum op_kind { OP_LOOKUP, OP_PROBE };
+enum op_kind { OP_LOOKUP, OP_PROBE, OP_LOOK };
 
-/* A lookup or a probe; a userdata that stays on the stack of who waits. Collected, it is cancelled. */
+/* A lookup, a probe or a look; a userdata that stays on the stack of who waits. Collected, it is cancelled. */
 struct op {
   struct waitable wait; /* first */
   struct env *env;
@@ -88,6 +90,9 @@ struct op {
   struct mts_answer *answer;
   bool has_tls;
   struct mts_tls tls;
+  struct look *look;
+  int dns_type;      /* index into the types of bind_see.c */
+  struct seen *seen; /* owned; seen.h */
   char subject[MTS_NAME_SIZE];
 };
 
@@ -215,9 +220,13 @@ bool next_option(lua_State *L, int index, const char *const *known, size_t count
 /* Opens the store of the settings, which a value left on the stack closes when it is collected. On failure *store stays as it is. */
 enum mts_err open_store(lua_State *L, struct env *env, struct mts_store **store);
 
-extern const luaL_Reg pure_functions[], context_functions[], lookup_functions[], probe_functions[], hook_functions[],
-    fake_functions[], json_functions[], store_functions[], session_functions[], terminal_functions[], wait_functions[],
-    guard_functions[];
+/* bind_fake.c: the environment of the open world that the first argument is; and an error by its name, MTS_OK: there is none such. */
+struct env *check_world(lua_State *L);
+enum mts_err error_named(const char *name);
+
+extern const luaL_Reg pure_functions[], context_functions[], lookup_functions[], probe_functions[], see_functions[],
+    hook_functions[], fake_functions[], told_functions[], json_functions[], store_functions[], session_functions[],
+    terminal_functions[], wait_functions[], guard_functions[];
 
 int luaopen_mtasts_core(lua_State *L);
 

@@ -196,25 +196,8 @@ local function tell_dns(handle, key, value)
   end
 end
 
-local function tell_https(handle, host, value)
-  if type(value) == 'table' then
-    known(value, 'https', { status = true, type = true, body = true, delay_ms = true, error = true })
-    local is_error = value.error ~= nil
-    core.fake_https(handle, host, value.error or value.body or '', is_error, value.status, value.type, value.delay_ms)
-  else
-    local is_error = type(value) == 'string' and value:find '^https%-[%l%-]+$' ~= nil
-    core.fake_https(handle, host, value, is_error)
-  end
-end
-
-local function tell_smtp(handle, host, value)
-  if type(value) == 'table' then
-    known(value, 'smtp', { error = true, delay_ms = true })
-    core.fake_smtp(handle, host, value.error or 'ok', value.delay_ms)
-  else
-    core.fake_smtp(handle, host, value)
-  end
-end
+local function tell_https(handle, host, value) core.fake_https(handle, host, value) end
+local function tell_smtp(handle, host, value) core.fake_smtp(handle, host, value) end
 
 local handles = setmetatable({}, { __mode = 'k' })
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "env.h"
+#include "resolve/look.h"
 
 void task_ready(struct task *task) {
   if (task->queued || task->wait.done) return;
@@ -61,12 +62,14 @@ void op_end(struct op *op) {
   op->env->in_core++;
   mts_lookup_cancel(&op->lookup);
   mts_probe_cancel(&op->probe);
+  look_cancel(&op->look);
   op->env->in_core--;
 }
 
 void op_done(struct op *op) {
   op->lookup = NULL;
   op->probe = NULL;
+  op->look = NULL;
   op_end(op);
   op->wait.done = true;
   waitable_done(&op->wait);

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "env.h"
+#include "seen.h"
 
 #define OP_NAME "mtasts.operation"
 #define TASK_NAME "mtasts.task"
@@ -14,6 +15,7 @@ static int op_gc(lua_State *L) {
   struct op *op = luaL_checkudata(L, 1, OP_NAME);
   op_end(op);
   mts_answer_free(&op->answer);
+  seen_free(&op->seen);
   /* Its coroutine was closed by somebody else: who waits for the coroutine is told. */
   waitable_done(&op->wait);
   return 0;

@@ -6,21 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/buf.h"
-#include "fake/events.h"
-#include "fake/told.h"
-
-#define DEFAULT_TTL_S 300
-#define POLICY_PATH "/.well-known/mta-sts.txt"
-
-struct mts_fake {
-  struct mts_net net; /* first: the table's functions get its address */
-  struct events events;
-  struct topics topics;
-  unsigned addresses; /* given out so far */
-  size_t asked_dns, asked_https, asked_smtp;
-};
-
-static struct mts_fake *fake_of(struct mts_net *net) { return (struct mts_fake *)net; }
+#include "fake/inside.h"
 
 /* ---- the clock ---- */
 
@@ -37,14 +23,11 @@ void mts_fake_set_now(struct mts_fake *fake, int64_t now_ms) { fake->events.unix
 
 /* ---- being told ---- */
 
-static bool between(enum mts_err err, enum mts_err first, enum mts_err last) { return err >= first && err <= last; }
-
-static enum mts_err name_of(const char *text, char name[MTS_NAME_SIZE]) {
+enum mts_err fake_name_of(const char *text, char name[MTS_NAME_SIZE]) {
   return text && mts_name_normalise_host(mts_span_of(text), name) == MTS_OK ? MTS_OK : MTS_ERR_ARGUMENT;
 }
 
-/* Takes the told over. */
-static enum mts_err tell(struct mts_fake *fake, enum subject subject, unsigned type, const char *name, struct told *told) {
+enum mts_err fake_tell(struct mts_fake *fake, enum subject subject, unsigned type, const char *name, struct told *told) {
   struct topic *topic = topics_get(&fake->topics, subject, type, name);
   if (!topic) {
     told_free(&told);
@@ -55,14 +38,14 @@ static enum mts_err tell(struct mts_fake *fake, enum subject subject, unsigned t
   return MTS_OK;
 }
 
-static const struct told *told_of(const struct mts_fake *fake, enum subject subject, unsigned type, const char *name) {
+const struct told *fake_told_of(const struct mts_fake *fake, enum subject subject, unsigned type, const char *name) {
   const struct topic *topic = topics_find(&fake->topics, subject, type, name);
   return topic ? topic->told : NULL;
 }
 
-/* Hosts that are told get an address, used only as long as DNS is told nothing of theirs. Addresses for documentation (RFC 5737) are
+/* Addresses for documentation (RFC 5737) are
  * not public, so a policy host there would be refused; 192.31.196.0/24 is public and nobody's host (AS112, RFC 7535). */
-static enum mts_err give_address(struct mts_fake *fake, const char *host) {
+enum mts_err fake_give_address(struct mts_fake *fake, const char *host) {
   struct topic *topic = topics_get(&fake->topics, ABOUT_DNS, MTS_RR_A, host);
   if (!topic) return MTS_ERR_NO_MEMORY;
   if (topic->address.family == AF_INET) return MTS_OK;
@@ -87,175 +70,35 @@ static enum mts_err read_records(enum mts_rrtype type, const struct mts_span *re
 enum mts_err mts_fake_dns(struct mts_fake *fake, const char *name, enum mts_rrtype type, enum mts_err err,
                           const struct mts_span *records, size_t count, uint32_t ttl_s, enum mts_dnssec dnssec, uint32_t delay_ms) {
   char normal[MTS_NAME_SIZE];
-  if (name_of(name, normal)) return MTS_ERR_ARGUMENT;
-  if (err ? count || !between(err, MTS_ERR_DNS_NXDOMAIN, MTS_ERR_DNS_NETWORK) : !count) return MTS_ERR_ARGUMENT;
+  if (fake_name_of(name, normal)) return MTS_ERR_ARGUMENT;
+  if (err ? count || !fake_between(err, MTS_ERR_DNS_NXDOMAIN, MTS_ERR_DNS_NETWORK) : !count) return MTS_ERR_ARGUMENT;
   struct told *told = NULL;
   enum mts_err failed = read_records(type, records, count, &told);
   if (failed) return failed;
   told->err = err;
-  told->ttl_s = ttl_s ? ttl_s : DEFAULT_TTL_S;
+  told->ttl_s = ttl_s ? ttl_s : FAKE_TTL_S;
   told->dnssec = dnssec;
   told->delay_ms = delay_ms;
-  return tell(fake, ABOUT_DNS, type, normal, told);
+  return fake_tell(fake, ABOUT_DNS, type, normal, told);
 }
 
 enum mts_err mts_fake_cname(struct mts_fake *fake, const char *name, const char *target) {
   char normal[MTS_NAME_SIZE], normal_target[MTS_NAME_SIZE];
-  if (name_of(name, normal)) return MTS_ERR_ARGUMENT;
-  if (!target || !*target) return tell(fake, ABOUT_CNAME, 0, normal, NULL);
-  if (name_of(target, normal_target)) return MTS_ERR_ARGUMENT;
+  if (fake_name_of(name, normal)) return MTS_ERR_ARGUMENT;
+  if (!target || !*target) return fake_tell(fake, ABOUT_CNAME, 0, normal, NULL);
+  if (fake_name_of(target, normal_target)) return MTS_ERR_ARGUMENT;
   struct told *told = NULL;
   enum mts_err err = told_new(0, 0, &told);
   if (err) return err;
   memcpy(told->target, normal_target, sizeof told->target);
-  told->ttl_s = DEFAULT_TTL_S;
-  return tell(fake, ABOUT_CNAME, 0, normal, told);
+  told->ttl_s = FAKE_TTL_S;
+  return fake_tell(fake, ABOUT_CNAME, 0, normal, told);
 }
 
-enum mts_err mts_fake_https(struct mts_fake *fake, const char *host, enum mts_err err, unsigned status, const char *content_type,
-                            struct mts_span body, uint32_t delay_ms) {
-  char normal[MTS_NAME_SIZE];
-  size_t type_n = content_type ? strlen(content_type) : 0;
-  if (name_of(host, normal) || type_n >= sizeof((struct told *)0)->content_type) return MTS_ERR_ARGUMENT;
-  if (err ? !between(err, MTS_ERR_HTTPS_ADDRESS, MTS_ERR_HTTPS_PROTOCOL) : status < 100 || status > 599) return MTS_ERR_ARGUMENT;
-  struct told *told = NULL;
-  enum mts_err failed = told_new(0, body.n, &told);
-  if (failed) return failed;
-  told->err = err;
-  told->status = status;
-  told->delay_ms = delay_ms;
-  if (type_n) memcpy(told->content_type, content_type, type_n + 1);
-  if (body.n) memcpy(told->bytes, body.p, body.n);
-  told->body_n = body.n;
-  failed = tell(fake, ABOUT_HTTPS, 0, normal, told);
-  return failed ? failed : give_address(fake, normal);
-}
-
-enum mts_err mts_fake_smtp(struct mts_fake *fake, const char *host, enum mts_err err, uint32_t delay_ms) {
-  char normal[MTS_NAME_SIZE];
-  if (name_of(host, normal)) return MTS_ERR_ARGUMENT;
-  if (err && !between(err, MTS_ERR_SMTP_CONNECT, MTS_ERR_TLSA_INVALID)) return MTS_ERR_ARGUMENT;
-  struct told *told = NULL;
-  enum mts_err failed = told_new(0, 0, &told);
-  if (failed) return failed;
-  told->err = err;
-  told->delay_ms = delay_ms;
-  failed = tell(fake, ABOUT_SMTP, 0, normal, told);
-  return failed ? failed : give_address(fake, normal);
-}
-
-/* ---- DNS ---- */
-
-/* A question under way. told lives as long as the job, whatever is told meanwhile. */
-struct dns_job {
-  struct mts_job job;
-  struct told *told; /* NULL: it was not told of this */
-  enum mts_err err;
-  uint32_t ttl_s;
-  struct mts_rr given; /* the address of a host that DNS was told nothing of */
-  size_t cname_count;
-  char canonical[MTS_NAME_SIZE];
-  mts_dns_fn done;
-  void *arg;
-};
-
-static void dns_release(struct mts_job *job) {
-  struct dns_job *dns = (struct dns_job *)job;
-  told_free(&dns->told);
-  free(dns);
-}
-
-static void dns_fire(struct mts_job *job) {
-  struct dns_job *dns = (struct dns_job *)job;
-  struct mts_dns_answer answer = {.err = dns->err, .cname_count = dns->cname_count, .ttl_s = dns->ttl_s};
-  memcpy(answer.canonical, dns->canonical, sizeof answer.canonical);
-  if (dns->err == MTS_OK && dns->told) {
-    answer.count = dns->told->count;
-    answer.records = dns->told->records;
-  } else if (dns->err == MTS_OK) {
-    answer.count = 1;
-    answer.records = &dns->given;
-  }
-  if (dns->told) answer.dnssec = dns->told->dnssec;
-  if (dns->err) mts_text_format(answer.detail, sizeof answer.detail, "fake world: %s", mts_err_message(dns->err));
-  dns->done(dns->arg, &answer);
-}
-
-/* Anything told of it, but that it does not exist. */
-static bool name_exists(const struct mts_fake *fake, const char *name) {
-  static const enum mts_rrtype types[] = {MTS_RR_A, MTS_RR_AAAA, MTS_RR_MX, MTS_RR_TXT, MTS_RR_TLSA};
-  for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-    const struct told *told = told_of(fake, ABOUT_DNS, types[i], name);
-    if (told && told->err != MTS_ERR_DNS_NXDOMAIN) return true;
-  }
-  return told_of(fake, ABOUT_HTTPS, 0, name) || told_of(fake, ABOUT_SMTP, 0, name);
-}
-
-static bool too_large(const struct told *told, enum mts_rrtype type) {
-  if (told->count > MTS_DNS_MAX_RECORDS) return true;
-  for (size_t i = 0; type == MTS_RR_TXT && i < told->count; i++)
-    if (told->records[i].u.txt.n > MTS_DNS_MAX_TXT_BYTES) return true;
-  return false;
-}
-
-/* Fills in what the name, where the chain ended, has of the type. */
-static void dns_answer(const struct mts_fake *fake, enum mts_rrtype type, struct dns_job *dns) {
-  const struct topic *topic = topics_find(&fake->topics, ABOUT_DNS, type, dns->canonical);
-  if (topic && topic->told) {
-    dns->told = told_ref(topic->told);
-    dns->err = too_large(topic->told, type) ? MTS_ERR_DNS_LIMIT : topic->told->err;
-    if (topic->told->ttl_s < dns->ttl_s) dns->ttl_s = topic->told->ttl_s;
-  } else if (topic && topic->address.family == AF_INET && !told_of(fake, ABOUT_DNS, MTS_RR_AAAA, dns->canonical)) {
-    dns->given.u.address = topic->address;
-  } else {
-    dns->err = name_exists(fake, dns->canonical) ? MTS_ERR_DNS_NODATA : MTS_ERR_DNS_NXDOMAIN;
-  }
-  if (!dns->told && dns->ttl_s > DEFAULT_TTL_S) dns->ttl_s = DEFAULT_TTL_S;
-  if (between(dns->err, MTS_ERR_DNS_SERVFAIL, MTS_ERR_DNS_NETWORK)) dns->ttl_s = 0; /* nothing is known, so nothing may be kept */
-}
-
-static void dns_follow(const struct mts_fake *fake, const char *name, struct dns_job *dns) {
-  dns->ttl_s = UINT32_MAX;
-  memcpy(dns->canonical, name, strlen(name) + 1);
-  for (const struct told *cname; (cname = told_of(fake, ABOUT_CNAME, 0, dns->canonical));) {
-    if (++dns->cname_count > MTS_DNS_MAX_CNAMES) {
-      dns->err = MTS_ERR_DNS_LIMIT;
-      return;
-    }
-    if (cname->ttl_s < dns->ttl_s) dns->ttl_s = cname->ttl_s;
-    memcpy(dns->canonical, cname->target, sizeof dns->canonical);
-  }
-}
-
-/* When the answer comes: never after the asker's deadline, where *err becomes timeout. A failure that is a timeout comes then too.
- */
-static uint32_t due_in(uint32_t delay_ms, uint32_t deadline_ms, enum mts_err timeout, enum mts_err *err) {
+uint32_t fake_due_in(uint32_t delay_ms, uint32_t deadline_ms, enum mts_err timeout, enum mts_err *err) {
   if (delay_ms <= deadline_ms && *err != timeout) return delay_ms;
   *err = timeout;
   return deadline_ms;
-}
-
-static enum mts_err ask_dns(struct mts_net *net, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
-                            void *arg, struct mts_job **job) {
-  struct mts_fake *fake = fake_of(net);
-  if (strlen(name) >= MTS_NAME_SIZE) return MTS_ERR_ARGUMENT;
-  struct topic *topic = topics_get(&fake->topics, ABOUT_DNS, type, name);
-  struct dns_job *dns = calloc(1, sizeof *dns);
-  if (!topic || !dns) {
-    free(dns);
-    return MTS_ERR_NO_MEMORY;
-  }
-  topic->asked++;
-  fake->asked_dns++;
-  dns->done = done;
-  dns->arg = arg;
-  dns_follow(fake, name, dns);
-  if (!dns->err) dns_answer(fake, type, dns);
-  uint32_t delay_ms = due_in(dns->told ? dns->told->delay_ms : 0, deadline_ms, MTS_ERR_DNS_TIMEOUT, &dns->err);
-  if (between(dns->err, MTS_ERR_DNS_SERVFAIL, MTS_ERR_DNS_NETWORK)) dns->ttl_s = 0;
-  event_start(&fake->events, &dns->job, delay_ms, dns_fire, dns_release);
-  *job = &dns->job;
-  return MTS_OK;
 }
 
 /* ---- HTTPS ---- */
@@ -312,7 +155,7 @@ static void first_address(const struct mts_address *addresses, size_t count, cha
 static enum mts_err fetch(struct mts_net *net, const struct mts_https_request *request, mts_https_fn done, void *arg,
                           struct mts_job **job) {
   struct mts_fake *fake = fake_of(net);
-  if (strcmp(request->path, POLICY_PATH) != 0) return MTS_ERR_ARGUMENT; /* the one thing it was told of */
+  if (strcmp(request->path, FAKE_POLICY_PATH) != 0) return MTS_ERR_ARGUMENT; /* the one thing it was told of */
   struct topic *topic = topics_get(&fake->topics, ABOUT_HTTPS, 0, request->host);
   struct https_job *https = calloc(1, sizeof *https);
   if (!topic || !https) {
@@ -323,10 +166,12 @@ static enum mts_err fetch(struct mts_net *net, const struct mts_https_request *r
   fake->asked_https++;
   https->done = done;
   https->arg = arg;
-  https->told = told_ref(topic->told);
-  https->err = judge(topic->told, request);
   first_address(request->addresses, request->address_count, https->address);
-  uint32_t delay_ms = due_in(topic->told ? topic->told->delay_ms : 0, request->deadline_ms, MTS_ERR_HTTPS_DEADLINE, &https->err);
+  const struct told *other = told_variant(topic->told, MTS_FAKE_ADDRESS, https->address);
+  https->told = told_ref(other ? (struct told *)(uintptr_t)other : topic->told);
+  https->err = judge(https->told, request);
+  uint32_t delay_ms =
+      fake_due_in(https->told ? https->told->delay_ms : 0, request->deadline_ms, MTS_ERR_HTTPS_DEADLINE, &https->err);
   event_start(&fake->events, &https->job, delay_ms, https_fire, https_release);
   *job = &https->job;
   return MTS_OK;
@@ -337,6 +182,7 @@ static enum mts_err fetch(struct mts_net *net, const struct mts_https_request *r
 struct smtp_job {
   struct mts_job job;
   const struct mts_fake *fake;
+  struct told *told; /* NULL: nobody is there */
   enum mts_err err;
   uint32_t ms;
   char host[MTS_NAME_SIZE];
@@ -345,7 +191,27 @@ struct smtp_job {
   void *arg;
 };
 
-static void smtp_release(struct mts_job *job) { free(job); }
+static void smtp_release(struct mts_job *job) {
+  struct smtp_job *smtp = (struct smtp_job *)job;
+  told_free(&smtp->told);
+  free(smtp);
+}
+
+/* The same certificate that a look sees. */
+static void show_certificate(const struct smtp_job *smtp, struct mts_tls *tls) {
+  struct mts_tls_seen *seen = calloc(1, sizeof *seen);
+  if (!seen) {
+    tls->err = MTS_ERR_NO_MEMORY;
+    return;
+  }
+  fake_tls_seen(smtp->told, smtp->host, false, mts_clock_now_s(&smtp->fake->net.clock), seen);
+  tls->not_before = seen->chain[0].not_before;
+  tls->not_after = seen->chain[0].not_after;
+  mts_text_format(tls->protocol, sizeof tls->protocol, "%s", seen->protocol);
+  mts_text_format(tls->cipher, sizeof tls->cipher, "%s", seen->cipher);
+  mts_text_format(tls->names, sizeof tls->names, "%s", seen->chain[0].names);
+  free(seen);
+}
 
 static void smtp_fire(struct mts_job *job) {
   const struct smtp_job *smtp = (const struct smtp_job *)job;
@@ -354,12 +220,7 @@ static void smtp_fire(struct mts_job *job) {
   if (smtp->err) {
     mts_text_format(tls.detail, sizeof tls.detail, "fake world: %s", mts_err_message(smtp->err));
   } else {
-    int64_t now_s = mts_clock_now_s(&smtp->fake->net.clock);
-    tls.not_before = now_s - 86400;
-    tls.not_after = now_s + INT64_C(90) * 86400;
-    mts_text_format(tls.protocol, sizeof tls.protocol, "TLSv1.3");
-    mts_text_format(tls.cipher, sizeof tls.cipher, "TLS_AES_256_GCM_SHA384");
-    mts_text_format(tls.names, sizeof tls.names, "%s", smtp->host);
+    show_certificate(smtp, &tls);
     mts_text_format(tls.banner, sizeof tls.banner, "220 %s ESMTP", smtp->host);
   }
   smtp->done(smtp->arg, &tls);
@@ -381,8 +242,10 @@ static enum mts_err probe(struct mts_net *net, const struct mts_probe_request *r
   smtp->arg = arg;
   memcpy(smtp->host, topic->name, sizeof smtp->host);
   first_address(request->addresses, request->address_count, smtp->address);
-  smtp->err = !request->address_count ? MTS_ERR_MX_ADDRESS : topic->told ? topic->told->err : MTS_ERR_SMTP_CONNECT;
-  smtp->ms = due_in(topic->told ? topic->told->delay_ms : 0, request->deadline_ms, MTS_ERR_SMTP_TIMEOUT, &smtp->err);
+  const struct told *other = told_variant(topic->told, MTS_FAKE_ADDRESS, smtp->address);
+  smtp->told = told_ref(other ? (struct told *)(uintptr_t)other : topic->told);
+  smtp->err = !request->address_count ? MTS_ERR_MX_ADDRESS : smtp->told ? smtp->told->err : MTS_ERR_SMTP_CONNECT;
+  smtp->ms = fake_due_in(smtp->told ? smtp->told->delay_ms : 0, request->deadline_ms, MTS_ERR_SMTP_TIMEOUT, &smtp->err);
   event_start(&fake->events, &smtp->job, smtp->ms, smtp_fire, smtp_release);
   *job = &smtp->job;
   return MTS_OK;
@@ -438,9 +301,12 @@ static bool turn(struct mts_net *net, int max_wait_ms) { return events_turn(&fak
 static const struct mts_net_ops fake_ops = {
     .free = leave,
     .forget = leave,
-    .dns = ask_dns,
+    .dns = fake_ask_dns,
     .https = fetch,
     .probe = probe,
+    .look_dns = fake_look_dns,
+    .look_https = fake_look_https,
+    .look_smtp = fake_look_smtp,
     .certificate = no_certificates,
     .timer = timer_start,
     .cancel = cancel,
@@ -475,7 +341,7 @@ struct mts_net *mts_fake_net(struct mts_fake *fake) {
 
 static size_t asked(const struct mts_fake *fake, enum subject subject, unsigned type, const char *name) {
   char normal[MTS_NAME_SIZE];
-  if (name_of(name, normal)) return 0;
+  if (fake_name_of(name, normal)) return 0;
   const struct topic *topic = topics_find(&fake->topics, subject, type, normal);
   return topic ? topic->asked : 0;
 }

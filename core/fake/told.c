@@ -34,9 +34,23 @@ void told_free(struct told **told) {
   struct told *t = *told;
   *told = NULL;
   if (!t || --t->refs) return;
+  while (t->variants) {
+    struct told *variant = t->variants;
+    t->variants = variant->next;
+    told_free(&variant);
+  }
+  free(t->tls);
+  free(t->mailer);
   free(t->records);
   free(t->bytes);
   free(t);
+}
+
+const struct told *told_variant(const struct told *told, enum mts_fake_only only, const char *key) {
+  for (const struct told *each = told ? told->variants : NULL; each; each = each->next) {
+    if (each->only == only && strcmp(each->key, key) == 0) return each;
+  }
+  return NULL;
 }
 
 /* ---- records ---- */
@@ -55,7 +69,7 @@ static struct mts_span word(struct mts_span *text) {
 
 static bool number(struct mts_span *text, uint64_t max, uint64_t *value) { return mts_number_parse(word(text), max, value); }
 
-static enum mts_err read_mx(struct mts_span text, struct mts_rr_mx *mx) {
+static enum mts_err read_mx(struct mts_span text, struct mts_rr_mx *mx, char *to) {
   uint64_t preference = 0;
   if (!number(&text, UINT16_MAX, &preference)) return MTS_ERR_ARGUMENT;
   struct mts_span host = word(&text);
@@ -66,6 +80,8 @@ static enum mts_err read_mx(struct mts_span text, struct mts_rr_mx *mx) {
     mx->host[1] = '\0';
   } else if (mts_name_normalise_host(host, mx->host) != MTS_OK) {
     mx->host[0] = '\0'; /* DNS can hold names that nobody can use */
+    memcpy(to, host.p, host.n);
+    mx->raw = mts_span(to, host.n);
   }
   return MTS_OK;
 }
@@ -113,11 +129,15 @@ enum mts_err told_record(struct told *told, size_t index, enum mts_rrtype type, 
       return read_address(text, AF_INET, &rr->u.address);
     case MTS_RR_AAAA:
       return read_address(text, AF_INET6, &rr->u.address);
-    case MTS_RR_MX:
-      return read_mx(text, &rr->u.mx);
+    case MTS_RR_MX: {
+      enum mts_err err = read_mx(text, &rr->u.mx, to);
+      if (!err) *used += rr->u.mx.raw.n;
+      return err;
+    }
     case MTS_RR_TXT:
       if (text.n) memcpy(to, text.p, text.n);
       rr->u.txt = mts_span(to, text.n);
+      rr->strings = (uint16_t)(text.n ? (text.n + 254) / 255 : 1);
       *used += text.n;
       return MTS_OK;
     case MTS_RR_TLSA: {

@@ -3,7 +3,7 @@
 #ifndef MTASTS_FAKE_TOLD_H
 #define MTASTS_FAKE_TOLD_H
 
-#include "net.h"
+#include "fake/fake.h"
 
 enum subject { ABOUT_DNS, ABOUT_CNAME, ABOUT_HTTPS, ABOUT_SMTP };
 
@@ -23,10 +23,21 @@ struct told {
   char content_type[128];
   size_t body_n;
   char *bytes; /* the body, or what the records' spans point to */
+  /* HTTPS and SMTP, for looks */
+  struct mts_fake_tls *tls; /* NULL: the defaults */
+  struct mts_span headers;  /* in bytes, behind the body */
+  struct mts_fake_mailer *mailer;
+  /* Others get another answer. */
+  enum mts_fake_only only;
+  char key[MTS_FAKE_KEY_BYTES];
+  struct told *variants; /* a list by next, of a reference each */
+  struct told *next;
 };
 enum mts_err told_new(size_t count, size_t bytes, struct told **told);
 struct told *told_ref(struct told *told); /* NULL stays NULL */
 void told_free(struct told **told);
+/* What those get who differ in this way; NULL: what all get. */
+const struct told *told_variant(const struct told *told, enum mts_fake_only only, const char *key);
 /* One record from its presentation form; its bytes are appended at *used. */
 enum mts_err told_record(struct told *told, size_t index, enum mts_rrtype type, struct mts_span text, size_t *used);
 

@@ -19,6 +19,9 @@ static inline uint32_t attempt_ms(int64_t remaining_ms, size_t left) {
   return share < 1 ? 1 : (uint32_t)share;
 }
 
+/* 0: connecting or connected; else errno. *fd is open or -1 either way. */
+int attempt_connect(const struct mts_address *address, uint16_t port, int *fd);
+
 /* OpenSSL writes to sockets without MSG_NOSIGNAL, and the signal's disposition belongs to the program, not to us: block it in this
  * thread and swallow what comes meanwhile. */
 struct hush {

@@ -81,8 +81,7 @@ static int64_t seconds_of(const ASN1_TIME *time) {
   return ASN1_TIME_to_tm(time, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
 }
 
-/* Whole names only; "..." says that there are more. */
-static void take_dns_names(const X509 *certificate, char *text, size_t size) {
+void certificate_names(const X509 *certificate, char *text, size_t size) {
   GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
   size_t at = 0;
   for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
@@ -102,21 +101,32 @@ static void take_dns_names(const X509 *certificate, char *text, size_t size) {
   GENERAL_NAMES_free(names);
 }
 
-static void take_fingerprint(const X509 *certificate, char text[65]) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned n = 0;
-  if (X509_digest(certificate, EVP_sha256(), digest, &n) != 1 || n != 32) return;
-  for (unsigned i = 0; i < n; i++) {
+static void write_hex(const unsigned char digest[32], char text[65]) {
+  for (unsigned i = 0; i < 32; i++) {
     text[2 * i] = "0123456789abcdef"[digest[i] >> 4];
     text[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
   }
   text[64] = '\0';
 }
 
+static void take_fingerprint(const X509 *certificate, char text[65]) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned n = 0;
+  if (X509_digest(certificate, EVP_sha256(), digest, &n) == 1 && n == 32) write_hex(digest, text);
+}
+
+void certificate_spki(const X509 *certificate, char text[65]) {
+  unsigned char digest[EVP_MAX_MD_SIZE], *der = NULL;
+  unsigned n = 0;
+  int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+  if (length > 0 && EVP_Digest(der, (size_t)length, digest, &n, EVP_sha256(), NULL) == 1 && n == 32) write_hex(digest, text);
+  OPENSSL_free(der);
+}
+
 void certificate_facts(const X509 *certificate, struct mts_tls *tls) {
   take_name(X509_get_subject_name(certificate), tls->subject, sizeof tls->subject);
   take_name(X509_get_issuer_name(certificate), tls->issuer, sizeof tls->issuer);
-  take_dns_names(certificate, tls->names, sizeof tls->names);
+  certificate_names(certificate, tls->names, sizeof tls->names);
   take_fingerprint(certificate, tls->fingerprint);
   tls->not_before = seconds_of(X509_get0_notBefore(certificate));
   tls->not_after = seconds_of(X509_get0_notAfter(certificate));

@@ -14,6 +14,10 @@ enum mts_err certificate_expect(SSL *ssl, const struct mts_probe_request *reques
 void certificate_judge(SSL *ssl, bool dane, struct mts_tls *tls);
 /* Subject, issuer, names, dates, fingerprint. */
 void certificate_facts(const X509 *certificate, struct mts_tls *tls);
+/* The DNS names of the SAN, separated by blanks. Whole names only; "..." says that there are more. */
+void certificate_names(const X509 *certificate, char *text, size_t size);
+/* SHA-256 of the SubjectPublicKeyInfo, as TLSA records have it; untouched if there is none. */
+void certificate_spki(const X509 *certificate, char text[65]);
 /* Of a result of X509_verify_cert. */
 enum mts_err certificate_error(long verify);
 

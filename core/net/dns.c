@@ -59,6 +59,7 @@ static void remember(struct dns_job *q, enum mts_err err, const char *what) {
 static void next_server(struct dns_job *q) {
   size_t count = q->pool->count;
   q->suspicious = false;
+  q->doubt = DOUBT_NONE;
   for (size_t i = 1; i <= count && dns_job_now(q) < q->deadline; i++) {
     size_t at = (q->turn + i) % count;
     if (q->over[at]) continue;
@@ -109,8 +110,23 @@ static void deliver(struct dns_job *q, struct dns_reply *reply) {
   finish(q, answer);
 }
 
+/* After SERVFAIL, and when a reply has come to what was asked because of it. false: there is no more to be asked of this server. */
+static bool doubts(struct dns_job *q, enum mts_err err, bool known) {
+  if (!q->looks || q->pool->anchors) return false;
+  if (q->doubt == DOUBT_NONE && err == MTS_ERR_DNS_SERVFAIL) {
+    remember(q, err, "SERVFAIL");
+    q->doubt = DOUBT_UNCHECKED;
+  } else if (q->doubt == DOUBT_UNCHECKED && known && err != MTS_ERR_DNS_LIMIT) {
+    q->doubt = DOUBT_CONFIRMING;
+  } else {
+    return false;
+  }
+  dns_try_start(q, false);
+  return true;
+}
+
 static void judge(struct dns_job *q) {
-  struct dns_reply reply = {0};
+  struct dns_reply reply = {.looks = q->looks};
   enum mts_err err = dns_wire_read((struct mts_span){q->packet.p, q->packet.n}, q->name, q->type, &reply);
   if (err != MTS_OK) {
     reply.answer.err = err;
@@ -126,6 +142,10 @@ static void judge(struct dns_job *q) {
     q->suspicious = true; /* perhaps forged: TCP is harder to forge */
     remember(q, err, reply.why);
     dns_try_start(q, true);
+  } else if (doubts(q, err, known)) {
+    /* asked once more */
+  } else if (q->doubt == DOUBT_CONFIRMING && err == MTS_ERR_DNS_SERVFAIL) {
+    give_up_server(q, MTS_ERR_DNS_BOGUS, "SERVFAIL, but an answer without validation (CD)");
   } else if (known) {
     deliver(q, &reply);
   } else {
@@ -212,8 +232,8 @@ static enum mts_err open_dns(struct world *world) {
   return current_pool(world, world->dns);
 }
 
-enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
-                       void *arg, struct mts_job **job) {
+enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype type, uint32_t deadline_ms, bool looks,
+                       mts_dns_fn done, void *arg, struct mts_job **job) {
   size_t length = strlen(name);
   if (length >= MTS_NAME_SIZE) return MTS_ERR_NAME_LONG;
   if (!dns_wire_can_ask(name)) return MTS_ERR_NAME_SYNTAX;
@@ -232,6 +252,7 @@ enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype ty
   q->done = done;
   q->arg = arg;
   q->type = type;
+  q->looks = looks;
   memcpy(q->name, name, length + 1);
   job_begin(world, &q->job, job_close);
   q->deadline = dns_job_now(q) + deadline_ms;

@@ -5,8 +5,12 @@
 
 #include "net/world.h"
 
-enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
-                       void *arg, struct mts_job **job);
+/* looks: for a look, which wants the hops of a chain, and to know what SERVFAIL means. */
+enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype type, uint32_t deadline_ms, bool looks,
+                       mts_dns_fn done, void *arg, struct mts_job **job);
+/* dns_look.c: the work of mts_net_ops.look_dns. */
+enum mts_err dns_look_start(struct world *world, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
+                            void *arg, struct mts_job **job);
 void dns_close(struct dns **dns);
 /* After fork, in the child, sending nothing: end the jobs and close; or, on a lent base, only never act again. */
 void dns_forget(struct world *world);

@@ -135,6 +135,7 @@ void dns_pool_release(struct dns_pool **pool_at) {
   for (size_t i = 0; i < pool->count; i++) getdns_context_destroy(pool->servers[i].udp);
   getdns_list_destroy(pool->anchors);
   getdns_dict_destroy(pool->extensions);
+  getdns_dict_destroy(pool->unchecked);
   free(pool);
 }
 
@@ -195,4 +196,13 @@ void dns_pool_order(const struct dns_pool *pool, int64_t now_ms, unsigned char o
       if ((when != 0 && now_ms - when < FAILED_FOR_MS) == (failed == 1)) order[n++] = (unsigned char)at;
     }
   }
+}
+
+getdns_dict *dns_pool_unchecked(struct dns_pool *pool) {
+  if (pool->unchecked) return pool->unchecked;
+  pool->unchecked = getdns_dict_create();
+  if (pool->unchecked && getdns_dict_set_int(pool->unchecked, "/header/cd", 1) == GETDNS_RETURN_GOOD) return pool->unchecked;
+  getdns_dict_destroy(pool->unchecked);
+  pool->unchecked = NULL;
+  return NULL;
 }

@@ -29,6 +29,7 @@ struct dns_pool {
   getdns_list *anchors; /* not NULL: getdns validates */
   bool root_anchor;     /* every name is below an anchor */
   getdns_dict *extensions;
+  getdns_dict *unchecked; /* the same with CD; NULL: not needed yet */
 };
 
 /* Errors: SETTING, said in the log; NO_MEMORY. */
@@ -37,6 +38,9 @@ void dns_pool_release(struct dns_pool **pool); /* never inside a getdns callback
 
 /* A context for one server with one transport only: with both, getdns closes a socket twice when TCP hangs. */
 enum mts_err dns_pool_context(struct dns_pool *pool, struct dns_server *server, bool tcp, getdns_context **context);
+
+/* NULL: no memory. */
+getdns_dict *dns_pool_unchecked(struct dns_pool *pool);
 
 /* The server that answered last comes first, those silent a moment ago come last. */
 void dns_pool_order(const struct dns_pool *pool, int64_t now_ms, unsigned char order[DNS_MAX_SERVERS]);

@@ -180,8 +180,9 @@ void dns_try_launch(struct dns_job *q) {
   if (wait > left) wait = left > 0 ? left : 0;
   set_timer(q, wait);
   q->flying = true;
-  if (err != MTS_OK ||
-      getdns_general(q->context, q->name, (uint16_t)q->type, q->pool->extensions, q, &q->id, arrived) != GETDNS_RETURN_GOOD)
+  getdns_dict *extensions = q->doubt == DOUBT_UNCHECKED ? dns_pool_unchecked(q->pool) : q->pool->extensions;
+  if (err != MTS_OK || !extensions ||
+      getdns_general(q->context, q->name, (uint16_t)q->type, extensions, q, &q->id, arrived) != GETDNS_RETURN_GOOD)
     land(q, LANDED_ERROR);
   launch_next(q->job.world->dns);
 }

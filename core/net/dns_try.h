@@ -19,6 +19,9 @@ struct dns {
 
 enum landing { LANDED_NOTHING, LANDED_SLOT, LANDED_NO_FILES, LANDED_REPLY, LANDED_BOGUS, LANDED_ERROR };
 
+/* SERVFAIL may mean that validation failed. Then there is an answer without it (CD, RFC 4035 3.2.2), and once more none with it. */
+enum doubt { DOUBT_NONE, DOUBT_UNCHECKED, DOUBT_CONFIRMING };
+
 struct dns_job {
   struct mts_job job; /* first */
   struct dns_pool *pool;
@@ -27,6 +30,8 @@ struct dns_job {
   void *arg;
   char name[MTS_NAME_SIZE];
   enum mts_rrtype type;
+  bool looks;       /* keeps what ordinary questions do not */
+  enum doubt doubt; /* of a SERVFAIL that a look got from the server whose turn it is */
   int64_t deadline; /* monotonic */
   uint32_t try_ms;
   /* the try under way */

@@ -10,6 +10,7 @@ enum { TYPE_NS = 2, TYPE_CNAME = 5, TYPE_SOA = 6, CLASS_IN = 1 };
 enum { RCODE_OK = 0, RCODE_SERVFAIL = 2, RCODE_NXDOMAIN = 3, RCODE_REFUSED = 5 };
 #define HEADER_BYTES 12
 #define WIRE_NAME_BYTES 255 /* RFC 1035 2.3.4 */
+#define RAW_NAME_BYTES 1024 /* each byte escaped */
 
 struct wire {
   const unsigned char *p;
@@ -95,6 +96,28 @@ static bool name_to_text(const struct wire_name *name, char text[MTS_NAME_SIZE])
   return true;
 }
 
+/* Presentation form (RFC 1035 5.1) of whatever is in it, as far as there is room. */
+static size_t name_escaped(const struct wire_name *name, char *to, size_t size) {
+  size_t n = 0;
+  for (size_t p = 0; p < name->n && name->b[p]; p += name->b[p] + 1u) {
+    for (unsigned i = 1; i <= name->b[p] && n + 6 <= size; i++) {
+      unsigned char c = name->b[p + i];
+      if (c <= ' ' || c >= 127) {
+        to[n++] = '\\';
+        to[n++] = (char)('0' + c / 100);
+        to[n++] = (char)('0' + c / 10 % 10);
+        c = (unsigned char)('0' + c % 10);
+      } else if (strchr(".\\\"();@$", c)) {
+        to[n++] = '\\';
+      }
+      to[n++] = (char)c;
+    }
+    if (p + name->b[p] + 1u < name->n && name->b[p + name->b[p] + 1u] && n + 2 <= size) to[n++] = '.';
+  }
+  to[n] = '\0';
+  return n;
+}
+
 static bool record_at(struct wire *w, struct record *record) {
   if (!name_at(w, &w->at, &record->owner) || w->n - w->at < 10) return false;
   record->type = u16_at(w, w->at);
@@ -155,8 +178,24 @@ static bool refused(struct dns_reply *reply) {
   }
 }
 
+/* Where the chain led, if a look wants to know. false: it was there before, or there is no memory. */
+static bool note_hop(const char *asked, const struct wire_name *name, struct dns_reply *reply) {
+  if (!reply->looks) return true;
+  if (!reply->hops) reply->hops = calloc(MTS_DNS_MAX_CNAMES, sizeof *reply->hops);
+  if (!reply->hops) return fail(reply, MTS_ERR_NO_MEMORY, "out of memory"), false;
+  struct mts_dns_answer *answer = &reply->answer;
+  char *hop = reply->hops[answer->hop_count];
+  name_escaped(name, hop, MTS_NAME_SIZE);
+  answer->loops = strcmp(hop, asked) == 0;
+  for (size_t i = 0; i < answer->hop_count; i++) answer->loops |= strcmp(reply->hops[i], hop) == 0;
+  if (answer->loops) return fail(reply, MTS_ERR_DNS_LIMIT, "the CNAME chain loops"), false;
+  answer->hops = (const char(*)[MTS_NAME_SIZE])reply->hops;
+  answer->hop_count++;
+  return true;
+}
+
 /* Follows the chain of CNAMEs in whatever order they stand; name becomes its end. */
-static bool follow(const struct wire *from, unsigned count, struct wire_name *name, struct dns_reply *reply) {
+static bool follow(const struct wire *from, unsigned count, struct wire_name *name, const char *asked, struct dns_reply *reply) {
   for (;;) {
     struct wire w = *from;
     struct record record;
@@ -171,6 +210,7 @@ static bool follow(const struct wire *from, unsigned count, struct wire_name *na
     size_t at = record.data;
     if (!name_at(from, &at, name) || at != record.end) return malformed(reply, "a CNAME is malformed"), false;
     less_ttl(reply, record.ttl);
+    if (!note_hop(asked, name, reply)) return false;
   }
 }
 
@@ -183,12 +223,14 @@ static bool read_txt(const struct wire *w, const struct record *record, struct m
     if (length + 1 > record->end - p) return false;
     memcpy(text + *used, w->p + p + 1, length);
     *used += length;
+    rr->strings++;
   }
   rr->u.txt = (struct mts_span){text + begin_at, *used - begin_at};
   return true;
 }
 
-static bool read_mx(const struct wire *w, const struct record *record, struct mts_rr *rr) {
+/* raw: NULL, or where a name goes that cannot be used. */
+static bool read_mx(const struct wire *w, const struct record *record, struct mts_rr *rr, char *raw, size_t *used) {
   struct wire_name host;
   char text[MTS_NAME_SIZE];
   if (record->end - record->data < 3) return false;
@@ -202,6 +244,10 @@ static bool read_mx(const struct wire *w, const struct record *record, struct mt
   } else if (!name_to_text(&host, text) ||
              mts_name_normalise_host((struct mts_span){text, strlen(text)}, rr->u.mx.host) != MTS_OK) {
     rr->u.mx.host[0] = '\0';
+    if (raw) {
+      rr->u.mx.raw = (struct mts_span){raw + *used, name_escaped(&host, raw + *used, RAW_NAME_BYTES)};
+      *used += rr->u.mx.raw.n;
+    }
   }
   return true;
 }
@@ -217,7 +263,7 @@ static bool read_data(const struct wire *w, const struct record *record, struct 
       memcpy(rr->u.address.bytes, data, n);
       return true;
     case MTS_RR_MX:
-      return read_mx(w, record, rr);
+      return read_mx(w, record, rr, text, used);
     case MTS_RR_TXT:
       return read_txt(w, record, rr, text, used);
     case MTS_RR_TLSA:
@@ -254,8 +300,9 @@ static enum mts_err read_answers(struct wire *w, unsigned count, const struct wi
   if (found > MTS_DNS_MAX_RECORDS) return fail(reply, MTS_ERR_DNS_LIMIT, "too many records"), MTS_OK;
   if (found == 0) return MTS_OK;
   reply->records = calloc(found, sizeof *reply->records);
-  reply->text = malloc(w->n);
-  if (!reply->records || !reply->text) return MTS_ERR_NO_MEMORY;
+  bool raw = reply->looks && type == MTS_RR_MX;
+  if (raw || type != MTS_RR_MX) reply->text = malloc(raw ? found * RAW_NAME_BYTES : w->n);
+  if (!reply->records || (!reply->text && (raw || type != MTS_RR_MX))) return MTS_ERR_NO_MEMORY;
   for (unsigned i = 0; i < count && record_at(&start, &record); i++) {
     if (!wanted(&record, name, type)) continue;
     if (!read_data(&start, &record, &reply->records[reply->answer.count], reply->text, &used))
@@ -307,7 +354,7 @@ enum mts_err dns_wire_read(struct mts_span packet, const char *name, enum mts_rr
   reply->why = "";
   if (!begin(&w, name, type, reply, &current) || refused(reply)) goto out;
   unsigned answers = u16_at(&w, 6);
-  if (!follow(&w, answers, &current, reply)) goto out;
+  if (!follow(&w, answers, &current, name, reply)) goto out;
   if (!name_to_text(&current, reply->answer.canonical)) {
     malformed(reply, "a CNAME leads to an impossible name");
     goto out;
@@ -336,5 +383,6 @@ bool dns_wire_can_ask(const char *name) {
 void dns_reply_free(struct dns_reply *reply) {
   free(reply->records);
   free(reply->text);
+  free(reply->hops);
   *reply = (struct dns_reply){0};
 }

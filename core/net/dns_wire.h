@@ -13,10 +13,12 @@ struct dns_reply {
   unsigned rcode;
   struct mts_rr *records; /* answer.records, owned */
   char *text;             /* what the records' spans point into */
+  bool looks;             /* set before: the hops of the chain and names that cannot be used are kept, too */
+  char (*hops)[MTS_NAME_SIZE];
 };
 
 /* Reads the reply to the question (name, type). answer.err tells what it is worth; NO_MEMORY is the only failure. Zero the reply
- * first; dns_reply_free also after a failure. */
+ * first, but for looks; dns_reply_free also after a failure. */
 enum mts_err dns_wire_read(struct mts_span packet, const char *name, enum mts_rrtype type, struct dns_reply *reply);
 bool dns_wire_can_ask(const char *name); /* no label is empty or too long, nor the whole (RFC 1035 2.3.4) */
 void dns_reply_free(struct dns_reply *reply);

@@ -21,6 +21,7 @@ struct https_job {
   struct mts_job job;
   CURL *easy;
   bool running; /* in the multi */
+  struct multi_end end;
   struct curl_slist *connect_to, *headers;
   char host[MTS_NAME_SIZE];
   char *url;
@@ -65,7 +66,7 @@ static size_t break_off(struct https_job *https, enum mts_err err, const char *w
   return 0;
 }
 
-static bool header_is(struct mts_span line, const char *name, struct mts_span *value) {
+bool https_header_is(struct mts_span line, const char *name, struct mts_span *value) {
   size_t n = strlen(name);
   if (line.n <= n || strncasecmp(line.p, name, n) != 0 || line.p[n] != ':') return false;
   *value = mts_span(line.p + n + 1, line.n - n - 1);
@@ -125,17 +126,17 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *arg) {
   if (in_body) return n;
   if (mts_span_begins(line, "HTTP/")) {
     begin_answer(https);
-  } else if (header_is(line, "Content-Type", &value)) {
+  } else if (https_header_is(line, "Content-Type", &value)) {
     if (!https->content_type[0]) mts_text_clean(https->content_type, sizeof https->content_type, value);
-  } else if (header_is(line, "Content-Length", &value)) {
+  } else if (https_header_is(line, "Content-Length", &value)) {
     uint64_t length; /* what is no number curl has refused already */
     https->delimited = true;
     https->announced_too_long |= !mts_number_parse(value, https->body.limit, &length);
-  } else if (header_is(line, "Transfer-Encoding", &value)) {
+  } else if (https_header_is(line, "Transfer-Encoding", &value)) {
     https->delimited = true;
-  } else if (header_is(line, "Location", &value)) {
+  } else if (https_header_is(line, "Location", &value)) {
     if (!https->location[0]) mts_text_clean(https->location, sizeof https->location, value);
-  } else if (header_is(line, "Content-Encoding", &value) && value.n && https->status == 200 &&
+  } else if (https_header_is(line, "Content-Encoding", &value) && value.n && https->status == 200 &&
              !(value.n == 8 && strncasecmp(value.p, "identity", 8) == 0)) {
     return break_off(https, MTS_ERR_HTTPS_PROTOCOL, "compressed, which was not asked for");
   } else if (line.n && (line.p[0] == '\r' || line.p[0] == '\n')) {
@@ -265,8 +266,8 @@ static bool may_try_next(const struct https_job *https, CURLcode result) {
   return tls_up_us == 0 && result != CURLE_OK && result != CURLE_PEER_FAILED_VERIFICATION && result != CURLE_OUT_OF_MEMORY;
 }
 
-static void attempt_ended(void *private, CURLcode result) {
-  struct https_job *https = private;
+static void attempt_ended(void *arg, CURLcode result) {
+  struct https_job *https = arg;
   https->running = false;
   if (may_try_next(https, result)) {
     https->index++;
@@ -303,14 +304,14 @@ static enum mts_err try_address(struct https_job *https) {
   }
   curl_easy_setopt(https->easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
   https->curl_why[0] = '\0';
-  enum mts_err err = multi_add(https->job.world, https->easy, attempt_ended);
+  enum mts_err err = multi_add(https->job.world, https->easy, &https->end);
   https->running = err == MTS_OK;
   return err;
 }
 
 /* ---- start ---- */
 
-static void set_rules(CURL *easy) {
+void https_set_rules(void *easy) {
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https"); /* RFC 8461 3.3 */
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);                        /* RFC 8461 3.3 */
@@ -332,7 +333,7 @@ static void set_rules(CURL *easy) {
 
 static enum mts_err set_request(struct https_job *https) {
   CURL *easy = https->easy;
-  set_rules(easy);
+  https_set_rules(easy);
   /* No If-None-Match, no If-Modified-Since, and Cache-Control is not heard (RFC 8461 3.3). */
   https->headers = curl_slist_append(NULL, "Accept: text/plain");
   if (!https->headers) return MTS_ERR_NO_MEMORY;
@@ -348,7 +349,6 @@ static enum mts_err set_request(struct https_job *https) {
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, https);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, https->curl_why);
-  curl_easy_setopt(easy, CURLOPT_PRIVATE, https);
   return good ? MTS_OK : MTS_ERR_NO_MEMORY;
 }
 
@@ -369,6 +369,8 @@ static bool is_path(const char *path) {
   return true;
 }
 
+bool https_can_ask(const char *host, const char *path) { return is_host(host) && is_path(path); }
+
 static bool copy_request(struct https_job *https, const struct mts_https_request *request) {
   unsigned port = https->job.world->config.https_port;
   mts_text_format(https->host, sizeof https->host, "%s", request->host);
@@ -387,7 +389,7 @@ static bool copy_request(struct https_job *https, const struct mts_https_request
 
 enum mts_err https_start(struct world *world, const struct mts_https_request *request, mts_https_fn done, void *arg,
                          struct mts_job **job) {
-  if (!is_host(request->host) || !is_path(request->path) || world->config.https_port == 0) return MTS_ERR_ARGUMENT;
+  if (!https_can_ask(request->host, request->path) || world->config.https_port == 0) return MTS_ERR_ARGUMENT;
   if (request->address_count == 0 && !world->config.https_proxy[0]) return MTS_ERR_HTTPS_ADDRESS;
   X509_STORE *store;
   enum mts_err err = trust_store(world, &store);
@@ -396,6 +398,7 @@ enum mts_err https_start(struct world *world, const struct mts_https_request *re
   if (!https) return MTS_ERR_NO_MEMORY;
   https->done = done;
   https->arg = arg;
+  https->end = (struct multi_end){attempt_ended, https};
   https->ends_ms = mts_clock_mono_ms(&world->net.clock) + request->deadline_ms;
   job_begin(world, &https->job, https_end);
   err = copy_request(https, request) ? set_request(https) : MTS_ERR_NO_MEMORY;

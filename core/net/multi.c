@@ -10,7 +10,6 @@ struct https {
   struct event_base *base;
   CURLM *multi;
   struct event *timer;
-  multi_ended_fn ended;
 };
 
 static void reap(struct https *https) {
@@ -23,11 +22,12 @@ static void reap(struct https *https) {
     CURLcode result = message->data.result; /* dead once the handle is removed */
     char *private = NULL;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
+    struct multi_end *end = (void *)private;
     struct hush hush;
     hush_begin(&hush);
     curl_multi_remove_handle(https->multi, easy);
     hush_end(&hush);
-    https->ended(private, result);
+    end->ended(end->arg, result);
   }
 }
 
@@ -87,11 +87,10 @@ static int watch_time(CURLM *multi, long timeout_ms, void *arg) {
   return 0;
 }
 
-static enum mts_err open_multi(struct world *world, multi_ended_fn ended) {
+static enum mts_err open_multi(struct world *world) {
   struct https *https = calloc(1, sizeof *https);
   if (!https) return MTS_ERR_NO_MEMORY;
   https->base = world->base;
-  https->ended = ended;
   /* Never undone: curl's global state lives as long as the process, as this module does. */
   if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) https->multi = curl_multi_init();
   https->timer = evtimer_new(world->base, time_ready, https);
@@ -107,9 +106,10 @@ static enum mts_err open_multi(struct world *world, multi_ended_fn ended) {
   return MTS_OK;
 }
 
-enum mts_err multi_add(struct world *world, CURL *easy, multi_ended_fn ended) {
-  enum mts_err err = world->https ? MTS_OK : open_multi(world, ended);
+enum mts_err multi_add(struct world *world, CURL *easy, struct multi_end *end) {
+  enum mts_err err = world->https ? MTS_OK : open_multi(world);
   if (err != MTS_OK) return err;
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, end);
   return curl_multi_add_handle(world->https->multi, easy) == CURLM_OK ? MTS_OK : MTS_ERR_NO_MEMORY;
 }
 

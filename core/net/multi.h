@@ -7,10 +7,13 @@
 
 #include "net/world.h"
 
-/* Opened by its first use. ended gets each finished transfer, taken out of the multi already, and never from inside of curl;
- * private is the handle's CURLOPT_PRIVATE. */
-typedef void (*multi_ended_fn)(void *private, CURLcode result);
-enum mts_err multi_add(struct world *world, CURL *easy, multi_ended_fn ended);
+/* Who gets a finished transfer: taken out of the multi already, and never from inside of curl. */
+struct multi_end {
+  void (*ended)(void *arg, CURLcode result);
+  void *arg;
+};
+/* The multi is opened by its first use. end lives as long as the handle is in it; it is the handle's CURLOPT_PRIVATE. */
+enum mts_err multi_add(struct world *world, CURL *easy, struct multi_end *end);
 void multi_remove(struct world *world, CURL *easy);
 
 #endif

@@ -4,14 +4,20 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/buf.h"
-
 static enum smtp_progress bad(struct smtp_reply *reply, const char *why) {
   reply->why = why;
   return SMTP_BAD;
 }
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* As far as there is room: it is kept for people to see. */
+static void keep_line(struct smtp_reply *reply) {
+  char line[SMTP_KEPT_BYTES] = "";
+  size_t n = reply->n < sizeof line ? reply->n : sizeof line - 1;
+  memcpy(line, reply->line, n);
+  mts_buf_add(reply->kept, line, n + 1); /* whole, or not at all */
+}
 
 /* Reply-line: 3 digits, then '-' when more lines follow, then text (RFC 5321 4.2). */
 static enum smtp_progress take_line(struct smtp_reply *reply) {
@@ -31,6 +37,7 @@ static enum smtp_progress take_line(struct smtp_reply *reply) {
   if (reply->lines > 0 && text.n >= 8 && strncasecmp(text.p, "STARTTLS", 8) == 0 && (text.n == 8 || text.p[8] == ' ')) {
     reply->starttls = true;
   }
+  if (reply->kept) keep_line(reply);
   reply->lines++;
   reply->n = 0;
   if (n <= 3 || line[3] == ' ') return SMTP_DONE;

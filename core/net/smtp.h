@@ -3,18 +3,20 @@
 #ifndef MTASTS_NET_SMTP_H
 #define MTASTS_NET_SMTP_H
 
-#include "mtasts.h"
+#include "base/buf.h"
 
 #define SMTP_LINE_SIZE 2048 /* RFC 5321 4.5.3.1.5 asks for 512 */
 #define SMTP_MAX_LINES 100
+#define SMTP_KEPT_BYTES 512 /* of a line that is kept, the NUL at its end included */
 
 /* Zero-initialise before each reply. */
 struct smtp_reply {
   unsigned code;
   size_t lines;
-  bool starttls;   /* a line after the first has the keyword STARTTLS (RFC 3207 4) */
-  char text[128];  /* the first line, cleaned */
-  const char *why; /* what is wrong, when SMTP_BAD; static */
+  bool starttls;        /* a line after the first has the keyword STARTTLS (RFC 3207 4) */
+  char text[128];       /* the first line, cleaned */
+  const char *why;      /* what is wrong, when SMTP_BAD; static */
+  struct mts_buf *kept; /* NULL, or where all are kept, each ending in NUL, as far as its limit goes */
   char line[SMTP_LINE_SIZE];
   size_t n; /* of line */
 };

@@ -2,8 +2,6 @@
 #include "net/starttls.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -139,38 +137,13 @@ static void wait_at_most(struct probe *probe, short what, int64_t ms) {
 
 /* ---- connecting ---- */
 
-/* 0: connecting or connected; else errno */
-static int connect_to(struct probe *probe, const struct mts_address *address) {
-  struct sockaddr_storage storage;
-  memset(&storage, 0, sizeof storage);
-  socklen_t n;
-  if (address->family == AF_INET6) {
-    struct sockaddr_in6 *six = (struct sockaddr_in6 *)&storage;
-    six->sin6_family = AF_INET6;
-    six->sin6_port = htons(probe->request.port);
-    memcpy(&six->sin6_addr, address->bytes, 16);
-    n = sizeof *six;
-  } else {
-    struct sockaddr_in *four = (struct sockaddr_in *)&storage;
-    four->sin_family = AF_INET;
-    four->sin_port = htons(probe->request.port);
-    memcpy(&four->sin_addr, address->bytes, 4);
-    n = sizeof *four;
-  }
-  probe->fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (probe->fd < 0) return errno;
-  /* QUIT follows the last flight of the handshake: it must not wait for that one's acknowledgement. */
-  setsockopt(probe->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-  return connect(probe->fd, (struct sockaddr *)&storage, n) == 0 || errno == EINPROGRESS ? 0 : errno;
-}
-
 static void try_addresses(struct probe *probe) {
   for (; probe->index < probe->request.address_count; probe->index++) {
     int64_t left_ms = probe->ends_ms - now_ms(probe);
     if (left_ms <= 0) break;
     const struct mts_address *address = &probe->request.addresses[probe->index];
     mts_address_format(address, probe->tls.address);
-    probe->connect_errno = connect_to(probe, address);
+    probe->connect_errno = attempt_connect(address, probe->request.port, &probe->fd);
     if (probe->connect_errno == 0) {
       probe->stage = STAGE_CONNECT;
       wait_at_most(probe, EV_WRITE, attempt_ms(left_ms, probe->request.address_count - probe->index));
@@ -327,12 +300,18 @@ static void say(struct probe *probe, enum stage stage, const char *verb, const c
   send_out(probe);
 }
 
-/* RFC 5321 4.1.1.1 wants a name; a setting that is no name was refused at the start. */
+void starttls_own_name(const struct world *world, char name[256]) {
+  memset(name, 0, 256);
+  if (world->config.helo[0])
+    mts_text_format(name, 256, "%s", world->config.helo);
+  else if (gethostname(name, 255) != 0 || !name[0])
+    mts_text_format(name, 256, "localhost");
+}
+
 static void say_ehlo(struct probe *probe) {
-  char own[256] = "";
-  const char *name = probe->job.world->config.helo;
-  if (!name[0] && gethostname(own, sizeof own - 1) == 0) name = own;
-  say(probe, STAGE_EHLO, "EHLO", name[0] ? name : "localhost");
+  char name[256];
+  starttls_own_name(probe->job.world, name);
+  say(probe, STAGE_EHLO, "EHLO", name);
 }
 
 static void take_reply(struct probe *probe) {
@@ -471,16 +450,20 @@ static bool is_helo(const char *name) {
   return n < MTS_NAME_SIZE && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:[]") == n;
 }
 
+enum mts_err starttls_can_ask(const struct world *world, const char *host) {
+  if (!is_host(host)) return MTS_ERR_ARGUMENT;
+  if (is_helo(world->config.helo)) return MTS_OK;
+  mts_log_seldom(world->config.log, MTS_LOG_ERROR, "helo", NULL, "helo is no host name: %s", world->config.helo);
+  return MTS_ERR_SETTING;
+}
+
 enum mts_err starttls_start(struct world *world, const struct mts_probe_request *request, mts_tls_fn done, void *arg,
                             struct mts_job **job) {
   if (!is_host(request->host) || request->port == 0) return MTS_ERR_ARGUMENT;
   if (request->address_count == 0) return MTS_ERR_MX_ADDRESS;
-  if (!is_helo(world->config.helo)) {
-    mts_log_seldom(world->config.log, MTS_LOG_ERROR, "helo", NULL, "helo is no host name: %s", world->config.helo);
-    return MTS_ERR_SETTING;
-  }
   SSL_CTX *context;
-  enum mts_err err = trust_context(world, &context);
+  enum mts_err err = starttls_can_ask(world, request->host);
+  if (err == MTS_OK) err = trust_context(world, &context);
   if (err != MTS_OK) return err;
   struct probe *probe = calloc(1, sizeof *probe);
   if (!probe) return MTS_ERR_NO_MEMORY;

@@ -131,6 +131,21 @@ enum mts_err trust_expect_host(SSL *ssl, const char *host) { return trust_expect
 
 enum mts_err trust_expect_host_of(SSL_CTX *context, const char *host) { return trust_expect(SSL_CTX_get0_param(context), host); }
 
+bool trust_limit_version(SSL *ssl, enum mts_newest_tls newest) {
+  switch (newest) {
+    case MTS_TLS_ANY:
+      return true;
+    case MTS_TLS_1_2:
+      return SSL_set_max_proto_version(ssl, TLS1_2_VERSION) == 1;
+    case MTS_TLS_1_0:
+    case MTS_TLS_1_1:
+      SSL_set_security_level(ssl, 0);
+      return SSL_set_cipher_list(ssl, "ALL:@SECLEVEL=0") == 1 && SSL_set_min_proto_version(ssl, TLS1_VERSION) == 1 &&
+             SSL_set_max_proto_version(ssl, newest == MTS_TLS_1_0 ? TLS1_VERSION : TLS1_1_VERSION) == 1;
+  }
+  return false;
+}
+
 void trust_close(struct trust **trust) {
   if (!*trust) return;
   SSL_CTX_free((*trust)->context);

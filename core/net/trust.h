@@ -18,6 +18,8 @@ enum mts_err trust_expect(X509_VERIFY_PARAM *param, const char *host);
 enum mts_err trust_expect_host(SSL *ssl, const char *host);
 /* The same for a context that serves one connection. */
 enum mts_err trust_expect_host_of(SSL_CTX *context, const char *host);
+/* What is too old or too weak for mail may be looked at, in a connection that does nothing else. */
+bool trust_limit_version(SSL *ssl, enum mts_newest_tls newest);
 void trust_close(struct trust **trust);
 
 #endif

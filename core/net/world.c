@@ -8,7 +8,9 @@
 #include "net/cert_chain.h"
 #include "net/dns.h"
 #include "net/https.h"
+#include "net/https_look.h"
 #include "net/starttls.h"
+#include "net/starttls_look.h"
 #include "net/trust.h"
 
 static struct world *world_of(struct mts_net *net) { return (struct world *)net; }
@@ -19,7 +21,7 @@ static enum mts_err set_timer(struct mts_net *net, uint32_t ms, mts_timer_fn don
 
 static enum mts_err ask_dns(struct mts_net *net, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
                             void *arg, struct mts_job **job) {
-  return dns_start(world_of(net), name, type, deadline_ms, done, arg, job);
+  return dns_start(world_of(net), name, type, deadline_ms, false, done, arg, job);
 }
 
 static enum mts_err fetch(struct mts_net *net, const struct mts_https_request *request, mts_https_fn done, void *arg,
@@ -30,6 +32,21 @@ static enum mts_err fetch(struct mts_net *net, const struct mts_https_request *r
 static enum mts_err probe(struct mts_net *net, const struct mts_probe_request *request, mts_tls_fn done, void *arg,
                           struct mts_job **job) {
   return starttls_start(world_of(net), request, done, arg, job);
+}
+
+static enum mts_err look_dns(struct mts_net *net, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
+                             void *arg, struct mts_job **job) {
+  return dns_look_start(world_of(net), name, type, deadline_ms, done, arg, job);
+}
+
+static enum mts_err look_https(struct mts_net *net, const struct mts_https_look *look, mts_https_seen_fn done, void *arg,
+                               struct mts_job **job) {
+  return https_look_start(world_of(net), look, done, arg, job);
+}
+
+static enum mts_err look_smtp(struct mts_net *net, const struct mts_smtp_look *look, mts_smtp_seen_fn done, void *arg,
+                              struct mts_job **job) {
+  return starttls_look_start(world_of(net), look, done, arg, job);
 }
 
 static enum mts_err certificate(struct mts_net *net, const char *host, const struct mts_span *chain, size_t count,
@@ -136,6 +153,9 @@ static const struct mts_net_ops real_ops = {
     .dns = ask_dns,
     .https = fetch,
     .probe = probe,
+    .look_dns = look_dns,
+    .look_https = look_https,
+    .look_smtp = look_smtp,
     .certificate = certificate,
     .timer = set_timer,
     .cancel = cancel,
@@ -148,7 +168,7 @@ static bool own(const char **text) {
   return copy != NULL;
 }
 
-enum mts_err mts_net_open_2(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net) {
+enum mts_err mts_net_open_3(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net) {
   struct world *world = calloc(1, sizeof *world);
   if (!world) return MTS_ERR_NO_MEMORY;
   world->config = *config;

@@ -438,9 +438,13 @@
 ---["NAME TYPE"] = {record, ..., ttl = seconds, dnssec = "secure"|"insecure"|"unknown", delay_ms = number, error = code}, or a code
 ---("servfail"), or {} for no record; types A, AAAA, MX, TXT, TLSA, CNAME (one name)
 ---@field dns? table<string, string|table>
----[HOST] = body, or a code ("https-cert-name"), or {status =, type =, body =, delay_ms =, error =}
+---[HOST] = body, or a code ("https-cert-name"), or {status =, type =, body =, delay_ms =, error =, headers = {[NAME] = value}, tls =,
+---no_sni = code, by_address =, by_path =, by_agent =}; the last three are tables of such values, for who asks at one address ("192.0.2.1"),
+---for another path than that of the policy ("/mta-sts.txt") or with one user agent
 ---@field https? table<string, string|table>
----[HOST] = "ok", or a code ("cert-expired"), or {error =, delay_ms =}
+---[HOST] = "ok", or a code ("cert-expired"), or {error =, delay_ms =, banner = line, banner_code =, ehlo = {line, ...} without codes,
+---ehlo_code =, starttls_code =, tls =, no_sni = code, old_tls = true (speaks TLS 1.1, too), inject = true (obeys what stands in plain text
+---behind STARTTLS), by_address =}
 ---@field smtp? table<string, string|table>
 ---where its clock begins, as a string "YYYY-MM-DDThh:mm:ssZ"; default: now (Unix seconds)
 ---@field now? string|integer
@@ -642,7 +646,11 @@ function mtasts.exception(told) end
 
 ---From here on lookups happen in a world that is told, with its own clock and without a store, until world:close(). Keep the world in a
 ---variable: one that nobody holds is closed. What is not told does not exist. Time stands still but for waiting. Mail servers are not
----served with rules that leave one open.
+---served with rules that leave one open. What tls is, of a host of https or smtp: {protocol = "TLSv1.3", cipher =, error = code of
+---verification ("cert-expired"), chain = {certificate, ...}}, a certificate {subject =, issuer =, names = {name, ...}, not_before =,
+---not_after = Unix seconds, key = "RSA"|"EC"|"ED25519", key_bits =, curve = "P-256", signature = "sha256WithRSAEncryption", self_issued =,
+---fingerprint =, spki =}; no_sni: what verification says, or "tls-handshake", when the host is not named. What of this is not told is as it
+---should be, with 60 days left.
 ---
 ---It never waits. Errors: raises: an unknown part (the nearest known one is named) or field, what cannot be read, a world that is open
 ---already; too late: the rules are loaded. Context: anywhere but in a finalizer; in filter-mtasts and table-mtasts only while the rules are

@@ -206,15 +206,22 @@ fn {
   name = 'fake', signature = 'fake{dns = ..., https = ..., smtp = ..., now = ...}', context = FIRST .. '; for tests of rules',
   text = 'From here on lookups happen in a world that is told, with its own clock and without a store, until world:close(). Keep the world '
     .. 'in a variable: one that nobody holds is closed. What is not told does not exist. Time stands still but for waiting. Mail '
-    .. 'servers are not served with rules that leave one open.',
+    .. 'servers are not served with rules that leave one open. What tls is, of a host of https or smtp: {protocol = "TLSv1.3", cipher =, '
+    .. 'error = code of verification ("cert-expired"), chain = {certificate, ...}}, a certificate {subject =, issuer =, names = {name, '
+    .. '...}, not_before =, not_after = Unix seconds, key = "RSA"|"EC"|"ED25519", key_bits =, curve = "P-256", signature = '
+    .. '"sha256WithRSAEncryption", self_issued =, fingerprint =, spki =}; no_sni: what verification says, or "tls-handshake", when the host is '
+    .. 'not named. What of this is not told is as it should be, with 60 days left.',
   args = {
     { 'told.dns', 'table', '["NAME TYPE"] = {record, ..., ttl = seconds, dnssec = "secure"|"insecure"|"unknown", delay_ms = number, '
       .. 'error = code}, or a code ("servfail"), or {} for no record; types A, AAAA, MX, TXT, TLSA, CNAME (one name)',
       editor = 'table<string, string|table>' },
-    { 'told.https', 'table', '[HOST] = body, or a code ("https-cert-name"), or {status =, type =, body =, delay_ms =, error =}',
+    { 'told.https', 'table', '[HOST] = body, or a code ("https-cert-name"), or {status =, type =, body =, delay_ms =, error =, headers = '
+      .. '{[NAME] = value}, tls =, no_sni = code, by_address =, by_path =, by_agent =}; the last three are tables of such values, for who '
+      .. 'asks at one address ("192.0.2.1"), for another path than that of the policy ("/mta-sts.txt") or with one user agent',
       editor = 'table<string, string|table>' },
-    { 'told.smtp', 'table', '[HOST] = "ok", or a code ("cert-expired"), or {error =, delay_ms =}',
-      editor = 'table<string, string|table>' },
+    { 'told.smtp', 'table', '[HOST] = "ok", or a code ("cert-expired"), or {error =, delay_ms =, banner = line, banner_code =, ehlo = '
+      .. '{line, ...} without codes, ehlo_code =, starttls_code =, tls =, no_sni = code, old_tls = true (speaks TLS 1.1, too), inject = '
+      .. 'true (obeys what stands in plain text behind STARTTLS), by_address =}', editor = 'table<string, string|table>' },
     { 'told.now', 'string or integer, Unix seconds', 'where its clock begins, as a string "YYYY-MM-DDThh:mm:ssZ"; default: now' },
   },
   results = 'a world; its field now is its time in Unix seconds', returns = { { 'world', 'world' } },

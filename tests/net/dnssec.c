@@ -22,6 +22,7 @@
 static char directory[] = "/tmp/mtasts-dnssec-XXXXXX";
 static char server[32];
 static pid_t child;
+static bool looks;
 
 static void take(void *arg, const struct mts_dns_answer *answer) { *(struct mts_dns_answer *)arg = *answer; }
 
@@ -33,8 +34,9 @@ static struct mts_dns_answer ask_within(const char *name, int dnssec, const char
   struct mts_job *job = NULL;
   struct mts_dns_answer answer = {.err = MTS_ERR_INTERNAL};
   config.dnssec = (unsigned)dnssec;
-  assert_int_equal(mts_net_open_2(&config, &mts_clock_real, &net), MTS_OK);
-  assert_int_equal(net->ops->dns(net, name, MTS_RR_TXT, deadline_ms, take, &answer, &job), MTS_OK);
+  assert_int_equal(mts_net_open_3(&config, &mts_clock_real, &net), MTS_OK);
+  enum mts_err err = (looks ? net->ops->look_dns : net->ops->dns)(net, name, MTS_RR_TXT, deadline_ms, take, &answer, &job);
+  assert_int_equal(err, MTS_OK);
   while (net->ops->turn(net, 1000)) continue;
   net->ops->free(net);
   return answer;
@@ -103,6 +105,32 @@ static void is(struct mts_dns_answer answer, enum mts_err err, enum mts_dnssec d
   if (answer.err != err) print_error("%s\n", answer.detail);
   assert_int_equal(answer.err, err);
   assert_int_equal(answer.dnssec, dnssec);
+}
+
+static struct mts_dns_answer look(const char *name, int dnssec, const char *anchor) {
+  looks = true;
+  struct mts_dns_answer answer = ask(name, dnssec, anchor);
+  looks = false;
+  return answer;
+}
+
+static void a_look_tells_bogus_from_broken_whoever_validates(void **state) {
+  (void)state;
+  is(look("txt.nsec.test", MTS_NET_DNSSEC_AD, ""), MTS_OK, MTS_DNSSEC_SECURE);
+  is(look("txt.plain.test", MTS_NET_DNSSEC_AD, ""), MTS_OK, MTS_DNSSEC_INSECURE);
+  is(look("txt.broken.test", MTS_NET_DNSSEC_AD, ""), MTS_ERR_DNS_BOGUS, MTS_DNSSEC_UNKNOWN);
+  is(look("txt.broken.test", MTS_NET_DNSSEC_OFF, ""), MTS_ERR_DNS_BOGUS, MTS_DNSSEC_UNKNOWN);
+  is(look("txt.broken.test", MTS_NET_DNSSEC_VALIDATE, "anchor"), MTS_ERR_DNS_BOGUS, MTS_DNSSEC_UNKNOWN);
+  is(look("txt.nsec.test", MTS_NET_DNSSEC_VALIDATE, "anchor"), MTS_OK, MTS_DNSSEC_SECURE);
+}
+
+static void a_loop_that_a_resolver_calls_servfail_is_found(void **state) {
+  (void)state;
+  is(ask("round.plain.test", MTS_NET_DNSSEC_AD, ""), MTS_ERR_DNS_SERVFAIL, MTS_DNSSEC_UNKNOWN);
+  struct mts_dns_answer answer = look("round.plain.test", MTS_NET_DNSSEC_AD, "");
+  is(answer, MTS_ERR_DNS_LIMIT, MTS_DNSSEC_UNKNOWN);
+  assert_true(answer.loops);
+  assert_int_equal(answer.hop_count, 1);
 }
 
 static void a_validating_server_is_believed(void **state) {
@@ -196,7 +224,7 @@ static void many_at_once_with_few_file_descriptors(void **state) {
   struct rlimit before, few;
   assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
   few = before;
-  assert_int_equal(mts_net_open_2(&config, &mts_clock_real, &net), MTS_OK);
+  assert_int_equal(mts_net_open_3(&config, &mts_clock_real, &net), MTS_OK);
   for (int round = 0; round < 3; round++) {
     static const rlim_t limits[] = {24, 64, 256};
     few.rlim_cur = limits[round];
@@ -226,6 +254,8 @@ static void without_anchors_nothing_is_validated_and_nothing_is_written(void **s
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_validating_server_is_believed),
+      cmocka_unit_test(a_look_tells_bogus_from_broken_whoever_validates),
+      cmocka_unit_test(a_loop_that_a_resolver_calls_servfail_is_found),
       cmocka_unit_test(own_validation_with_an_own_anchor),
       cmocka_unit_test(an_answer_too_long_for_a_datagram_is_validated_over_tcp),
       cmocka_unit_test(absence_is_proved_and_has_its_ttl),

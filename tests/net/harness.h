@@ -29,6 +29,7 @@ struct leaf {
   const char *name, *cn, *san; /* san NULL: none */
   int from_days, to_days;
   bool self_signed;
+  unsigned rsa_bits; /* 0: EC P-256 */
 };
 
 static char folder[] = "/tmp/mtasts-test-XXXXXX";
@@ -67,7 +68,7 @@ static X509 *make_certificate(const struct leaf *leaf, EVP_PKEY *key, bool is_ca
 static void write_leaf(const struct leaf *leaf) {
   char path[128];
   in_folder(path, leaf->name);
-  EVP_PKEY *key = EVP_EC_gen("P-256");
+  EVP_PKEY *key = leaf->rsa_bits ? EVP_RSA_gen(leaf->rsa_bits) : EVP_EC_gen("P-256");
   X509 *x = make_certificate(leaf, key, false);
   FILE *file = fopen(path, "w");
   assert_non_null(file);
@@ -81,16 +82,17 @@ static void write_leaf(const struct leaf *leaf) {
 
 /* The first label of the host asked chooses the certificate. */
 static const struct leaf leaves[] = {
-    {"good", "good", "DNS:good.example.com, DNS:127.example.com", -1, 30, false},
-    {"expired", "expired", "DNS:expired.example.com", -30, -1, false},
-    {"future", "future", "DNS:future.example.com", 1, 30, false},
-    {"selfsigned", "selfsigned", "DNS:selfsigned.example.com", -1, 30, true},
-    {"other", "other.example.com", "DNS:elsewhere.example.com", -1, 30, false},
-    {"cnonly", "cnonly.example.com", NULL, -1, 30, false},
-    {"wild", "wild", "DNS:*.example.com", -1, 30, false},
-    {"partial", "partial", "DNS:part*.example.com", -1, 30, false},
-    {"provider", "provider", "DNS:mta-sts.provider.example", -1, 30, false},
-    {"expiredother", "x", "DNS:elsewhere.example.com", -30, -1, false},
+    {"good", "good", "DNS:good.example.com, DNS:127.example.com", -1, 30, false, 0},
+    {"expired", "expired", "DNS:expired.example.com", -30, -1, false, 0},
+    {"future", "future", "DNS:future.example.com", 1, 30, false, 0},
+    {"selfsigned", "selfsigned", "DNS:selfsigned.example.com", -1, 30, true, 0},
+    {"other", "other.example.com", "DNS:elsewhere.example.com", -1, 30, false, 0},
+    {"cnonly", "cnonly.example.com", NULL, -1, 30, false, 0},
+    {"rsa", "rsa", "DNS:rsa.example.com", -1, 30, false, 2048},
+    {"wild", "wild", "DNS:*.example.com", -1, 30, false, 0},
+    {"partial", "partial", "DNS:part*.example.com", -1, 30, false, 0},
+    {"provider", "provider", "DNS:mta-sts.provider.example", -1, 30, false, 0},
+    {"expiredother", "x", "DNS:elsewhere.example.com", -30, -1, false, 0},
     {"many", "many",
      "DNS:many.example.com, DNS:a234567890123456789012345678901234567890.example.com, "
      "DNS:b234567890123456789012345678901234567890123456789012345678901."
@@ -101,7 +103,7 @@ static const struct leaf leaves[] = {
      "b234567890123456789012345678901234567890123456789012345678901.com, "
      "DNS:e234567890123456789012345678901234567890123456789012345678901."
      "b234567890123456789012345678901234567890123456789012345678901.com",
-     -1, 30, false},
+     -1, 30, false, 0},
 };
 
 static void make_certificates(void) {
@@ -195,7 +197,7 @@ static inline struct mts_net *open_trusting(const char *https_server, const char
       .nameservers = "", .trust_anchors = "", .ca_file = ca_file, .ca_path = ca_path, .https_proxy = proxy, .helo = "test.example"};
   config.https_port = https_server ? port_of(https_server) : 443;
   struct mts_net *net = NULL;
-  assert_int_equal(mts_net_open_2(&config, &mts_clock_real, &net), MTS_OK);
+  assert_int_equal(mts_net_open_3(&config, &mts_clock_real, &net), MTS_OK);
   return net;
 }
 

@@ -62,6 +62,19 @@ def reply(query, tcp):
                         rr(q, CNAME, 90, name("b.test"))])
     if what == "loop":
         return message([rr(q, CNAME, 9, name("b.test")), rr(name("b.test"), CNAME, 9, q)])
+    if what == "dangling":
+        return message([rr(q, CNAME, 9, name("gone.test"))], [soa(900, 77)], 3)
+    if what == "odd":
+        return message([rr(q, CNAME, 9, b"\x03a.b\x01\xff\0"), rr(b"\x03a.b\x01\xff\0", TXT, 9, txt(b"x"))])
+    if what in ("round", "about", "again"):  # a loop as resolvers see it: SERVFAIL, but each hop can be had
+        to = {"round": "about.test", "about": "again.test", "again": "round.test"}[what]
+        return message([rr(q, CNAME, 9, name(to))]) if question[-4:-2] == b"\0\5" else message(rcode=2)
+    if what == "stuck":
+        return None if question[-4:-2] == b"\0\5" else message(rcode=2)
+    if what == "bogus":  # unless checking is disabled, as validating resolvers do
+        return message(one) if query[3] & 0x10 else message(rcode=2)
+    if what == "passing":  # SERVFAIL for a moment, validation or not
+        return message(one) if count > 1 else message(rcode=2)
     if what == "nxdomain":
         return message([], [soa(900, 77)], 3)
     if what == "nodata":

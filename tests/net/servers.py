@@ -119,6 +119,13 @@ def http(request, send, close):
         send(plain + b"X: y\r\n" * 400 + b"\r\n")
     elif path == "flood":
         flood(send)
+    elif path == "header-flood":
+        send(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            send(b"X: y\r\n" * 100)
+    elif path == "headers":
+        send(b"HTTP/1.1 103 Early\r\nX-Early: 1\r\n\r\nHTTP/1.1 404 No\r\nETag: \"a\"\r\netag: \"b\"\r\nAge:   7 \r\nBad name: x\r\n"
+             b"X-Long: " + b"y" * 3000 + b"\r\n" + b"".join(b"X-%d: v\r\n" % i for i in range(100)) + b"Content-Length: 4\r\n\r\nbody")
     elif path == "gzip":
         send(answer(200, headers=["Content-Encoding: gzip"]))
     else:
@@ -170,6 +177,39 @@ def smtp(sock, tls=None, banner=b"220 mx.example.com ESMTP\r\n", ehlo=b"250-mx h
         quits.append(1)
         conn.sendall(b"221 bye\r\n")
     conn.recv(100)
+
+
+def whole(sock, tls=None, keeps=None, inside=b"250-mx inside\r\n250 8BITMIME\r\n", late=0, quiet=False):
+    """A dialogue to its end. keeps: whether it obeys, inside TLS, what it read behind STARTTLS; None: it reads no further than that."""
+    sock.sendall(b"220 mx.example.com ESMTP\r\n")
+    line(sock)
+    sock.sendall(b"250-mx.example.com hello\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250 STARTTLS\r\n")
+    behind = b""
+    if keeps is None:
+        line(sock)
+    else:
+        behind = sock.recv(4096).partition(b"\r\n")[2]
+    sock.sendall(b"220 go ahead\r\n")
+    conn = (tls or mail).wrap_socket(sock, server_side=True)
+    if quiet:
+        conn.recv(100)
+        time.sleep(20)
+    if keeps and behind:
+        time.sleep(late)
+        conn.sendall(b"250 2.0.0 Ok\r\n" * behind.count(b"\r\n"))
+    if not line(conn).startswith(b"EHLO "):
+        return
+    conn.sendall(inside)
+    if line(conn) == b"QUIT\r\n":
+        conn.sendall(b"221 bye\r\n")
+    conn.recv(100)
+
+
+def both_tls():
+    tls = context("good")
+    tls.set_ciphers("ALL:@SECLEVEL=0")
+    tls.minimum_version = ssl.TLSVersion.TLSv1
+    return tls
 
 
 def pieces(sock):
@@ -232,7 +272,7 @@ def proxy(sock):
     pump(there, sock)
 
 
-good, mail, old = serving(), serving(), old_tls()
+good, mail, old, both = serving(), serving(), old_tls(), both_tls()
 quits = []
 ports = {}
 servers = {
@@ -275,6 +315,15 @@ servers = {
     "smtp-flood": lambda s: endless(s, b"220-more\r\n"),
     "smtp-drip": drip,
     "smtp-pieces": pieces,
+    "smtp-whole": whole,
+    "smtp-forgets": lambda s: whole(s, keeps=False),
+    "smtp-obeys": lambda s: whole(s, keeps=True),
+    "smtp-obeys-late": lambda s: whole(s, keeps=True, late=2),
+    "smtp-both-tls": lambda s: whole(s, both),
+    "smtp-quiet-inside": lambda s: whole(s, quiet=True),
+    "smtp-many-lines": lambda s: smtp(s, ehlo=b"250-mx\r\n" + b"".join(b"250-X%d %s\r\n" % (i, b"y" * 1500) for i in range(80))
+                                      + b"250 END\r\n", go=None),
+    "smtp-421": lambda s: smtp(s, banner=b"421-busy \xff\r\n421 later\r\n", ehlo=None),
 }
 
 

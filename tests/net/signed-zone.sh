@@ -20,6 +20,8 @@ alias CNAME txt
 outside CNAME txt.plain.test.
 into-broken CNAME txt.broken.test.
 lost CNAME nowhere
+round CNAME about
+about CNAME round
 *.wild TXT "wild"
 big TXT "$(printf %0255d 1)" "$(printf %0255d 2)" "$(printf %0255d 3)" "$(printf %0255d 4)" "$(printf %0255d 5)" "$(printf %0255d 6)"
 END

@@ -3,6 +3,7 @@
  * place of malloc and its like): no crash, no leak, results untouched, and never a verdict other than the usual one or NO_MEMORY. */
 #include "base/log.h"
 #include "base/name.h"
+#include "resolve/look.h"
 #include "store_folder.h"
 #include "tools.h"
 
@@ -154,6 +155,50 @@ static enum mts_err look(bool stored) {
 static enum mts_err look_with_dns(void) { return look(false); }
 static enum mts_err look_with_store(void) { return look(true); }
 
+static struct {
+  enum mts_err err;
+  bool complete;
+} seen;
+
+static void https_seen(void *arg, const char *address, uint16_t port, const struct mts_https_seen *https) {
+  (void)arg;
+  (void)port;
+  seen.err = https->err;
+  seen.complete = address[0] && https->tls && https->header_count == 2 && https->body.n == 4;
+}
+static void smtp_seen(void *arg, const char *address, uint16_t port, const struct mts_smtp_seen *smtp) {
+  (void)arg;
+  (void)port;
+  seen.err = smtp->err;
+  seen.complete = address[0] && smtp->tls && smtp->ehlo_count == 1;
+}
+
+/* Told and looked at: all, or out of memory, or no address because a question was lost. */
+static enum mts_err outcome(enum mts_err err) {
+  if (!err) run_out(&told);
+  if (!err && !seen.err && !seen.complete) return MTS_ERR_INTERNAL;
+  if (!err) err = seen.err;
+  return err == MTS_ERR_HTTPS_ADDRESS || err == MTS_ERR_MX_ADDRESS ? MTS_ERR_NO_MEMORY : err;
+}
+
+static enum mts_err tell_and_look_at_site(void) {
+  const struct mts_fake_site site = {
+      .status = 200, .content_type = "text/plain", .body = SPAN("body"), .headers = mts_span("age\0001", 6)};
+  struct look *look = NULL;
+  struct look_opts opts = {.max_bytes = 10, .path = "/.well-known/mta-sts.txt", .user_agent = "x"};
+  enum mts_err err = mts_fake_site(told.fake, "mta-sts.c.test", MTS_FAKE_ALL, "", &site);
+  if (!err) err = mts_fake_site(told.fake, "mta-sts.c.test", MTS_FAKE_ADDRESS, "192.0.2.1", &site);
+  return err ? err : outcome(look_https_start(told.m, "mta-sts.c.test", &opts, https_seen, NULL, &look));
+}
+
+static enum mts_err tell_and_look_at_mailer(void) {
+  const struct mts_fake_mailer mailer = {.has_ehlo = true, .ehlo = mts_span("STARTTLS", 9)};
+  struct look *look = NULL;
+  struct look_opts opts = {.max_bytes = 0};
+  enum mts_err err = mts_fake_mailer(told.fake, "mx.c.test", MTS_FAKE_ALL, "", &mailer);
+  return err ? err : outcome(look_smtp_start(told.m, "mx.c.test", &opts, smtp_seen, NULL, &look));
+}
+
 static int open_store(void **s) {
   if (make_folder(s)) return -1;
   told_open(&told, (const char *[]){"store", store_path, NULL});
@@ -180,6 +225,12 @@ static void lookups_with_stored_hosts_survive(void **s) {
   (void)s;
   torture(look_with_dns, 5);
   torture(look_with_store, 3);
+}
+
+static void looks_survive(void **s) {
+  (void)s;
+  torture(tell_and_look_at_site, 10);
+  torture(tell_and_look_at_mailer, 7);
 }
 
 static void policies_survive(void **s) {
@@ -211,6 +262,7 @@ int main(void) {
       cmocka_unit_test(the_log_survives),
       cmocka_unit_test_setup_teardown(stored_hosts_survive, open_store, close_store),
       cmocka_unit_test_setup_teardown(sessions_survive, open_store, close_store),
+      cmocka_unit_test_setup_teardown(looks_survive, open_store, close_store),
       cmocka_unit_test_setup_teardown(lookups_with_stored_hosts_survive, open_store, close_store),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
