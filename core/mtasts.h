@@ -256,6 +256,53 @@ struct mts;
  * domain that is none, an unknown type), STORE_NONE (setting store is "none"; not logged), STORE_*, NO_MEMORY. */
 MTS_PUBLIC enum mts_err mts_session_record(struct mts *m, const struct mts_session *session);
 
+/* ---- reports (RFC 8460 4) ------------------------------------------------------------------------------------------------------- */
+
+#define MTS_REPORT_ID_SIZE 288          /* the day, a hash and a domain */
+#define MTS_REPORT_FILE_SIZE 640        /* two domains, two times and a hash */
+#define MTS_REPORT_ORGANIZATION_MAX 200 /* bytes */
+#define MTS_REPORT_DETAILS_MAX 1000 /* of one report, those with the most sessions: others of a policy and result type become one */
+#define MTS_REPORT_POLICIES_MAX 100 /* of one report: others of a type become one, without the policy's text */
+#define MTS_REPORT_COUNT_MAX ((1ull << 53) - 1) /* RFC 7493 2.2 */
+
+/* One counter: how many sessions of a UTC day ended alike. Texts are printable ASCII, "" when not known. */
+struct mts_session_row {
+  int64_t day; /* from 1970-01-01 = 0 */
+  const char *domain;
+  enum mts_policy_type type;
+  const char *policy; /* RFC 8460 4.4 policy-string: lines separated by \n */
+  const char *result; /* RFC 8460 4.3; "": it went well */
+  const char *mx, *address, *source, *helo, *reason;
+  uint64_t count;
+  int64_t first_at, last_at;
+};
+
+struct mts_report_terms {
+  const char *organization; /* organization-name, UTF-8 */
+  const char *contact;      /* contact-info: LOCAL@DOMAIN, of which the domain is the submitter (5.3) */
+  const char *domain;       /* whom the report is for, normalised */
+  int64_t day;              /* from 1970-01-01 = 0 */
+};
+
+struct mts_report_written {
+  char id[MTS_REPORT_ID_SIZE];      /* of day, domain and organization alone; what stands left of the "@" in an address */
+  char file[MTS_REPORT_FILE_SIZE];  /* RFC 8460 5.1, ending in ".json"; of the compressed bytes ".json.gz" */
+  char contact[2 * MTS_NAME_SIZE];  /* with the domain in A-labels */
+  char submitter[MTS_NAME_SIZE];    /* that domain */
+  struct mts_span json, gzip;       /* both end in a NUL that does not count */
+  size_t policies, details, folded; /* folded: counters that became part of another detail, for the limits above */
+  uint64_t successful, failed;      /* over all policies */
+};
+
+/* What the id of such a report is and who submits it: the rest of *written is zero. Errors: ARGUMENT for an organization or contact that
+ * has no place in a report. */
+MTS_PUBLIC enum mts_err mts_report_name(const struct mts_report_terms *terms, struct mts_report_written *written);
+/* The counters of one day and domain as a report; rows of others are not looked at. The same rows in the same order give the same bytes. No
+ * count is lost to a limit. Free with mts_report_written_free. Errors: ARGUMENT as above, NO_MEMORY. */
+MTS_PUBLIC enum mts_err mts_report_write(const struct mts_report_terms *terms, const struct mts_session_row *rows, size_t count,
+                                         struct mts_report_written *written);
+MTS_PUBLIC void mts_report_written_free(struct mts_report_written *written);
+
 /* ---- settings ------------------------------------------------------------------------------------------------------------- */
 
 /* clang-format off */
