@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: ISC
  * How reports fare in the store: who may send one, when it is tried again, when no more, and what others have touched. */
-#include "store_tools.h"
+#include <signal.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "store_crowd.h"
 
 #define DAY (NOW / 86400 - 1)
 #define HOUR_MS INT64_C(3600000)
@@ -221,6 +225,111 @@ static void a_sweep_forgets_what_is_long_over(void **state) {
   mts_store_close(&store);
 }
 
+/* ---- many processes ---- */
+
+#define REPORTS 50
+
+static struct mts_delivery_claim claim_of(char domain[32], int number, const char *owner, int64_t now_ms) {
+  snprintf(domain, 32, "d%d.example", number);
+  return (struct mts_delivery_claim){
+      .day = NOW / 86400, .domain = domain, .id = "id", .owner = owner, .now_ms = now_ms, .until_ms = now_ms + 60000};
+}
+
+/* As whoever sends does, the hand-over being a number that grows. */
+static int send_all(struct tools *t, int number, void *arg) {
+  int *handed = arg;
+  struct mts_store *store = NULL;
+  char owner[32], domain[32];
+  enum mts_err err = mts_store_open(t->path, &t->clock, t->log, &store);
+  snprintf(owner, sizeof owner, "process %d", number);
+  for (int i = 0; !err && i < REPORTS; i++) {
+    int which = (i + number) % REPORTS;
+    struct mts_delivery_claim claim = claim_of(domain, which, owner, 1000);
+    struct mts_delivery delivery;
+    bool unsure = false, ours = false;
+    err = mts_store_delivery_claim(store, &claim, &delivery, &unsure);
+    if (err || unsure) return say(t, err);
+    if (delivery.state != MTS_DELIVERY_CLAIMED || strcmp(delivery.owner, owner) != 0) continue;
+    err = mts_store_delivery_hand(store, claim.day, domain, owner, "mailto:a@b.example", 1000, 61000, &ours);
+    if (err || !ours) return say(t, err);
+    __atomic_add_fetch(&handed[which], 1, __ATOMIC_SEQ_CST);
+    err = mts_store_delivery_note(store, claim.day, domain, owner, MTS_DELIVERY_SENT, "mailto:a@b.example", "", 1000, &delivery);
+  }
+  mts_store_close(&store);
+  return err ? say(t, err) : 0;
+}
+
+static void of_32_processes_that_send_each_report_goes_out_once(void **state) {
+  struct tools *t = *state;
+  int *handed = mmap(NULL, REPORTS * sizeof *handed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  assert_true(handed != MAP_FAILED);
+  assert_true(run_all(t, PROCESSES, send_all, handed));
+  for (int i = 0; i < REPORTS; i++) assert_int_equal(handed[i], 1);
+  munmap(handed, REPORTS * sizeof *handed);
+  assert_int_equal(tools_sql(t->path, "SELECT count(*) FROM delivery WHERE state = 'sent'"), REPORTS);
+  assert_true(tools_is_sound(t->path));
+}
+
+/* Killed at any moment between claim and note: once the hand-over may have begun it never begins again. */
+static void a_report_whose_sender_was_killed_is_handed_over_at_most_once(void **state) {
+  struct tools *t = *state;
+  volatile int *handed = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  assert_true((void *)(uintptr_t)handed != MAP_FAILED);
+  int64_t now_ms = 1000;
+  for (int run = 0; run < 30; run++, now_ms += 100000) {
+    int64_t before = 0;
+    for (int i = 0; i < REPORTS; i++) before += handed[i];
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+      struct mts_store *store = NULL;
+      char domain[32], owner[32];
+      snprintf(owner, sizeof owner, "run %d", run);
+      if (mts_store_open(t->path, &t->clock, t->log, &store)) _exit(1);
+      for (int i = 0;; i = (i + 1) % REPORTS) {
+        struct mts_delivery_claim claim = claim_of(domain, i, owner, now_ms);
+        struct mts_delivery delivery;
+        bool unsure, ours = false;
+        if (mts_store_delivery_claim(store, &claim, &delivery, &unsure)) _exit(2);
+        if (delivery.state != MTS_DELIVERY_CLAIMED) continue;
+        if (mts_store_delivery_hand(store, claim.day, domain, owner, "", now_ms, now_ms + 60000, &ours) || !ours) _exit(3);
+        handed[i]++;
+        if (mts_store_delivery_note(store, claim.day, domain, owner, MTS_DELIVERY_SENT, "", "", now_ms, &delivery)) _exit(4);
+      }
+    }
+    struct timespec pause = {.tv_nsec = 200 * 1000};
+    for (int64_t sum = before, tries = 0; sum < before + 1 + run % 3 && sum < REPORTS && tries < 2000; tries++) {
+      nanosleep(&pause, NULL);
+      sum = 0;
+      for (int i = 0; i < REPORTS; i++) sum += handed[i];
+    }
+    kill(pid, SIGKILL);
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+  }
+  int64_t total = 0;
+  for (int i = 0; i < REPORTS; i++) {
+    assert_in_range(handed[i], 0, 1);
+    total += handed[i];
+  }
+  assert_true(total > 10);
+  /* What the last one left in the midst of it is known as such. */
+  struct mts_store *store = tools_open(t);
+  for (int i = 0; i < REPORTS; i++) {
+    char domain[32];
+    struct mts_delivery_claim claim = claim_of(domain, i, "looks", now_ms);
+    struct mts_delivery delivery;
+    bool unsure;
+    assert_int_equal(mts_store_delivery_claim(store, &claim, &delivery, &unsure), MTS_OK);
+    assert_true(delivery.state != MTS_DELIVERY_HANDING);
+    if (handed[i]) assert_true(delivery.state == MTS_DELIVERY_SENT || delivery.state == MTS_DELIVERY_UNSURE);
+  }
+  mts_store_close(&store);
+  munmap((void *)(uintptr_t)handed, 4096);
+  assert_true(tools_is_sound(t->path));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, tools_setup, tools_teardown)
 int main(void) {
   const struct CMUnitTest tests[] = {
@@ -234,6 +343,8 @@ int main(void) {
       TEST(a_row_that_was_edited_to_nonsense_is_rather_not_sent_than_twice),
       TEST(what_cannot_be_read_back_is_refused),
       TEST(a_sweep_forgets_what_is_long_over),
+      TEST(of_32_processes_that_send_each_report_goes_out_once),
+      TEST(a_report_whose_sender_was_killed_is_handed_over_at_most_once),
   };
   return cmocka_run_group_tests_name("reports in the store", tests, NULL, NULL);
 }

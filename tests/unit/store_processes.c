@@ -6,43 +6,7 @@
 #include <sys/mount.h>
 #include <time.h>
 
-#include "store_tools.h"
-
-#define PROCESSES 32
-
-/* Starts count children that all wait until the pipe closes, then run work(number); true when each exits with 0. */
-static bool run_all(struct tools *t, int count, int (*work)(struct tools *t, int number, void *arg), void *arg) {
-  int gate[2];
-  pid_t pids[PROCESSES];
-  assert_int_equal(pipe(gate), 0);
-  for (int i = 0; i < count; i++) {
-    pids[i] = fork();
-    assert_true(pids[i] >= 0);
-    if (pids[i] == 0) {
-      char byte;
-      close(gate[1]);
-      if (read(gate[0], &byte, 1) != 0) _exit(98);
-      t->clock = mts_clock_real;
-      _exit(work(t, i, arg));
-    }
-  }
-  close(gate[0]);
-  close(gate[1]);
-  bool good = true;
-  for (int i = 0; i < count; i++) {
-    int status = 0;
-    assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) print_message("process %d: status %x\n", i, (unsigned)status);
-    good &= WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  }
-  return good;
-}
-
-/* In a child: what went wrong, for who reads the test's output. */
-static int say(struct tools *t, enum mts_err err) {
-  print_message("%s: %s\n", mts_err_name(err), t->last);
-  return 1;
-}
+#include "store_crowd.h"
 
 /* ---- leases ---- */
 
@@ -184,111 +148,6 @@ static void a_session_that_was_said_to_be_counted_survives_kill_9(void **state) 
     before = now;
   }
   munmap((void *)(uintptr_t)done, sizeof *done);
-  assert_true(tools_is_sound(t->path));
-}
-
-/* ---- reports ---- */
-
-#define REPORTS 50
-
-static struct mts_delivery_claim claim_of(char domain[32], int number, const char *owner, int64_t now_ms) {
-  snprintf(domain, 32, "d%d.example", number);
-  return (struct mts_delivery_claim){
-      .day = NOW / 86400, .domain = domain, .id = "id", .owner = owner, .now_ms = now_ms, .until_ms = now_ms + 60000};
-}
-
-/* As whoever sends does, the hand-over being a number that grows. */
-static int send_all(struct tools *t, int number, void *arg) {
-  int *handed = arg;
-  struct mts_store *store = NULL;
-  char owner[32], domain[32];
-  enum mts_err err = mts_store_open(t->path, &t->clock, t->log, &store);
-  snprintf(owner, sizeof owner, "process %d", number);
-  for (int i = 0; !err && i < REPORTS; i++) {
-    int which = (i + number) % REPORTS;
-    struct mts_delivery_claim claim = claim_of(domain, which, owner, 1000);
-    struct mts_delivery delivery;
-    bool unsure = false, ours = false;
-    err = mts_store_delivery_claim(store, &claim, &delivery, &unsure);
-    if (err || unsure) return say(t, err);
-    if (delivery.state != MTS_DELIVERY_CLAIMED || strcmp(delivery.owner, owner) != 0) continue;
-    err = mts_store_delivery_hand(store, claim.day, domain, owner, "mailto:a@b.example", 1000, 61000, &ours);
-    if (err || !ours) return say(t, err);
-    __atomic_add_fetch(&handed[which], 1, __ATOMIC_SEQ_CST);
-    err = mts_store_delivery_note(store, claim.day, domain, owner, MTS_DELIVERY_SENT, "mailto:a@b.example", "", 1000, &delivery);
-  }
-  mts_store_close(&store);
-  return err ? say(t, err) : 0;
-}
-
-static void of_32_processes_that_send_each_report_goes_out_once(void **state) {
-  struct tools *t = *state;
-  int *handed = mmap(NULL, REPORTS * sizeof *handed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  assert_true(handed != MAP_FAILED);
-  assert_true(run_all(t, PROCESSES, send_all, handed));
-  for (int i = 0; i < REPORTS; i++) assert_int_equal(handed[i], 1);
-  munmap(handed, REPORTS * sizeof *handed);
-  assert_int_equal(tools_sql(t->path, "SELECT count(*) FROM delivery WHERE state = 'sent'"), REPORTS);
-  assert_true(tools_is_sound(t->path));
-}
-
-/* Killed at any moment between claim and note: once the hand-over may have begun it never begins again. */
-static void a_report_whose_sender_was_killed_is_handed_over_at_most_once(void **state) {
-  struct tools *t = *state;
-  volatile int *handed = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  assert_true((void *)(uintptr_t)handed != MAP_FAILED);
-  int64_t now_ms = 1000;
-  for (int run = 0; run < 30; run++, now_ms += 100000) {
-    int64_t before = 0;
-    for (int i = 0; i < REPORTS; i++) before += handed[i];
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-      struct mts_store *store = NULL;
-      char domain[32], owner[32];
-      snprintf(owner, sizeof owner, "run %d", run);
-      if (mts_store_open(t->path, &t->clock, t->log, &store)) _exit(1);
-      for (int i = 0;; i = (i + 1) % REPORTS) {
-        struct mts_delivery_claim claim = claim_of(domain, i, owner, now_ms);
-        struct mts_delivery delivery;
-        bool unsure, ours = false;
-        if (mts_store_delivery_claim(store, &claim, &delivery, &unsure)) _exit(2);
-        if (delivery.state != MTS_DELIVERY_CLAIMED) continue;
-        if (mts_store_delivery_hand(store, claim.day, domain, owner, "", now_ms, now_ms + 60000, &ours) || !ours) _exit(3);
-        handed[i]++;
-        if (mts_store_delivery_note(store, claim.day, domain, owner, MTS_DELIVERY_SENT, "", "", now_ms, &delivery)) _exit(4);
-      }
-    }
-    struct timespec pause = {.tv_nsec = 200 * 1000};
-    for (int64_t sum = before, tries = 0; sum < before + 1 + run % 3 && sum < REPORTS && tries < 2000; tries++) {
-      nanosleep(&pause, NULL);
-      sum = 0;
-      for (int i = 0; i < REPORTS; i++) sum += handed[i];
-    }
-    kill(pid, SIGKILL);
-    int status = 0;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status));
-  }
-  int64_t total = 0;
-  for (int i = 0; i < REPORTS; i++) {
-    assert_in_range(handed[i], 0, 1);
-    total += handed[i];
-  }
-  assert_true(total > 10);
-  /* What the last one left in the midst of it is known as such. */
-  struct mts_store *store = tools_open(t);
-  for (int i = 0; i < REPORTS; i++) {
-    char domain[32];
-    struct mts_delivery_claim claim = claim_of(domain, i, "looks", now_ms);
-    struct mts_delivery delivery;
-    bool unsure;
-    assert_int_equal(mts_store_delivery_claim(store, &claim, &delivery, &unsure), MTS_OK);
-    assert_true(delivery.state != MTS_DELIVERY_HANDING);
-    if (handed[i]) assert_true(delivery.state == MTS_DELIVERY_SENT || delivery.state == MTS_DELIVERY_UNSURE);
-  }
-  mts_store_close(&store);
-  munmap((void *)(uintptr_t)handed, 4096);
   assert_true(tools_is_sound(t->path));
 }
 
@@ -527,8 +386,6 @@ int main(void) {
       TEST(of_32_writers_nothing_is_lost),
       TEST(of_32_processes_that_count_at_once_each_session_counts_once),
       TEST(a_session_that_was_said_to_be_counted_survives_kill_9),
-      TEST(of_32_processes_that_send_each_report_goes_out_once),
-      TEST(a_report_whose_sender_was_killed_is_handed_over_at_most_once),
       TEST(what_was_committed_survives_kill_9),
       TEST(a_full_disk_is_an_error_and_harms_nothing),
       TEST(a_full_disk_loses_no_count_that_was_said),
