@@ -256,14 +256,14 @@ struct mts;
  * domain that is none, an unknown type), STORE_NONE (setting store is "none"; not logged), STORE_*, NO_MEMORY. */
 MTS_PUBLIC enum mts_err mts_session_record(struct mts *m, const struct mts_session *session);
 
-/* ---- reports (RFC 8460 4) ------------------------------------------------------------------------------------------------------- */
+/* ---- reports that are sent (RFC 8460 4) ------------------------------------------------------------------------------------------ */
 
 #define MTS_REPORT_ID_SIZE 288          /* the day, a hash and a domain */
 #define MTS_REPORT_FILE_SIZE 640        /* two domains, two times and a hash */
 #define MTS_REPORT_ORGANIZATION_MAX 200 /* bytes */
 #define MTS_REPORT_DETAILS_MAX 1000 /* of one report, those with the most sessions: others of a policy and result type become one */
 #define MTS_REPORT_POLICIES_MAX 100 /* of one report: others of a type become one, without the policy's text */
-#define MTS_REPORT_COUNT_MAX ((1ull << 53) - 1) /* RFC 7493 2.2 */
+#define MTS_REPORT_SESSIONS_MAX ((1ull << 53) - 1) /* RFC 7493 2.2: a count never grows beyond */
 
 /* One counter: how many sessions of a UTC day ended alike. Texts are printable ASCII, "" when not known. */
 struct mts_session_row {
