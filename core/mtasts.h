@@ -334,6 +334,13 @@ MTS_PUBLIC void mts_report_written_free(struct mts_report_written *written);
                            "none of these")                                                                                        \
   X(record, text, "", "file to which filter-mtasts appends what smtpd says, for mtasts replay; empty: none")                       \
   X(count_sessions, bool, "yes", "what smtpd or Exim loads counts in the store how TLS with mail hosts went, for TLS reporting (RFC 8460)")   \
+  X(report_organization, text, "", "name of who sends TLS reports (RFC 8460), for people; without it and report_contact none are written")     \
+  X(report_contact, text, "", "address for questions about reports, LOCAL@DOMAIN; its domain is who submits them, and must sign their mail")  \
+  X(report_sendmail, text, "/usr/sbin/sendmail -t -oi", "program and arguments, separated by blanks, that a report is handed to as mail; "    \
+                                                        "recipients stand in its header alone")                                               \
+  X(report_delay_s, number, "14400", "a report is sent after a random time of at most this, so that not all arrive at once")                \
+  X(report_senders, list, "", "envelope senders of reports, whose own sessions are not counted where the mail server tells the sender; "     \
+                              "empty: report_contact")                                                                                        \
   X(memory_entries, number, "20000", "domains kept in memory by a long-lived program")                                             \
   X(memory_s, number, "10", "how long memory is believed before the store is asked again")                                         \
   X(log, choice, "stderr", "stderr, syslog, json (lines on stderr) or none")                                                       \

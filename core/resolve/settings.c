@@ -48,6 +48,7 @@ static const struct {
     {SETTING_refresh_s, 60, 604800},
     /* RFC 8461 3.3: five minutes or longer. */
     {SETTING_retry_s, 300, 86400},
+    {SETTING_report_delay_s, 0, 43200},
     {SETTING_memory_entries, 0, 10000000},
     {SETTING_memory_s, 0, 3600},
 };

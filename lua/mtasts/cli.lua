@@ -6,7 +6,7 @@ local text = require 'mtasts.text'
 
 local GOOD, USAGE = 0, 64
 
-local commands = { 'lookup', 'probe', 'match', 'parse', 'store', 'setup', 'exim', 'replay', 'run', 'repl' }
+local commands = { 'lookup', 'probe', 'match', 'parse', 'store', 'report', 'setup', 'exim', 'replay', 'run', 'repl' }
 
 local cli = { exit = { good = GOOD, warnings = 1, errors = 2, none = 3, unknown = 4, usage = USAGE, internal = 70 } }
 

@@ -6,6 +6,7 @@ return {
   match = 'Does an MX host match patterns of a policy? Exit 0 or 1.',
   parse = 'Judges a record, a policy or a destination.',
   store = 'Shows and clears what is stored.',
+  report = 'Writes and sends TLS reports of what was counted.',
   setup = 'Prints what a mail server needs in its configuration.',
   exim = 'What Exim is told, for those without dlfunc and for you.',
   replay = 'Plays a recorded session of OpenSMTPD again, with rules.',
