@@ -359,7 +359,7 @@ class Once(Sending):
         if os.geteuid() != 0 or not shutil.which("unshare"):
             self.skipTest("a full disk needs root and unshare")
         script = self.write("full.sh", f"""set -e
-mkdir disk; mount -t tmpfs -o size=2m none disk; cp s.db disk/
+mkdir disk; mount -t tmpfs -o size=2m,mode=700 none disk; cp s.db disk/
 echo BEGIN; dd if=/dev/zero of=disk/rest bs=1k count=3000 2>/dev/null || true
 set +e; "$@"; echo "ended $?"; rm disk/rest; "$@"; echo "ended $?"
 """)
@@ -370,7 +370,8 @@ set +e; "$@"; echo "ended $?"; rm disk/rest; "$@"; echo "ended $?"
         if "BEGIN" not in out:
             self.skipTest("no tmpfs can be mounted here")
         self.assertIn("ended 2", out, done.stderr)
-        self.assertIn("sent to mailto:x@a.test", out.split("ended 2")[1])
+        self.assertIn("store-full", done.stderr.decode())
+        self.assertIn("sent to mailto:x@a.test", out.split("ended 2")[1], done.stderr)
         self.assertEqual(len(self.sendmail.raw), 1)
 
 
