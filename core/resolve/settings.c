@@ -275,6 +275,11 @@ bool settings_bool(const struct mts_settings *settings, enum setting which) {
   return read_bool(settings_text(settings, which), &value) && value;
 }
 
+const char *settings_reporters(const struct mts_settings *settings) {
+  const char *named = settings_text(settings, SETTING_report_senders);
+  return named[0] ? named : settings_text(settings, SETTING_report_contact);
+}
+
 unsigned settings_choice(const struct mts_settings *settings, enum setting which) {
   unsigned index = 0;
   return find_choice(which, settings_text(settings, which), &index) ? index : 0;
