@@ -158,6 +158,18 @@ static enum mts_err claim_row(struct mts_store *store, void *arg) {
   return found ? MTS_OK : put(store, row);
 }
 
+/* Most are sent or wait: no write lock for them. */
+static enum mts_err look(struct mts_store *store, struct claiming *claiming, bool *settled) {
+  const struct mts_delivery *row = &claiming->row;
+  bool found = false;
+  enum mts_err err = get(store, claiming->claim->day, claiming->claim->domain, &claiming->row, &found);
+  if (err || !found) return err;
+  bool held = (row->state == MTS_DELIVERY_CLAIMED || row->state == MTS_DELIVERY_HANDING) && is_held(row, claiming->claim->now_ms);
+  bool waits = row->state == MTS_DELIVERY_WAITING && !is_due(row, claiming->claim);
+  *settled = held || waits || !states[row->state].open;
+  return MTS_OK;
+}
+
 static bool fits(const char *text, size_t size) {
   size_t n = text ? strnlen(text, size) : size;
   for (size_t i = 0; i < n && n < size; i++)
@@ -179,7 +191,10 @@ enum mts_err mts_store_delivery_claim(struct mts_store *store, const struct mts_
       !is_lease(claim->now_ms, claim->until_ms))
     return MTS_ERR_ARGUMENT;
   struct claiming claiming = {.claim = claim};
-  enum mts_err err = store_write(store, claim_row, &claiming, "claiming a report");
+  bool settled = false;
+  enum mts_err err = store_ready(store);
+  if (!err) err = look(store, &claiming, &settled);
+  if (!err && !settled) err = store_write(store, claim_row, &claiming, "claiming a report"); /* looks again */
   if (err) return err;
   *delivery = claiming.row;
   *became_unsure = claiming.became_unsure;

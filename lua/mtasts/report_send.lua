@@ -13,6 +13,7 @@ local DAYS <const> = 2 -- yesterday's, and what is still tried of the day before
 local LOOK_S <const> = 300 -- a claim until the report is written; who died holds it up no longer
 local MAIL_S <const> = 120
 local POST_S <const> = 60
+local AT_ONCE <const> = 16 -- reports
 local NOTE_S <const> = 60 -- beside what a hand-over may take, until its end is noted
 local POST_ANSWER_MOST <const> = 4096
 local MAIL_MOST <const> = 10 << 20 -- RFC 8460 5.2
@@ -64,7 +65,8 @@ end
 function Report:note(state, where, detail)
   local delivery, err = core.report_note { day = self.day, domain = self.domain, owner = self.owner, state = state,
     uri = where or '', detail = detail or '' }
-  -- With a store that is full now, or a claim that went to another: what was handed over stays marked as such, and is not sent again.
+  if not delivery and err.code == 'store-none' then return core.report_delivery(self.day, self.domain) end -- we were too slow
+  -- With a store that is full now what was handed over stays marked as such, and is not sent again.
   if not delivery then return nil, err end
   if delivery.state == 'given-up' then
     self:log('warning', 'given up after %d tries: %s', delivery.tries, delivery.detail)
@@ -101,39 +103,44 @@ function Report:places()
   return list
 end
 
--- true: somebody has it; false: nobody; nil: it is another's by now, or the store is in trouble.
-function Report:deliver(report, list)
-  local problems = {}
-  for _, to in ipairs(list) do
-    local seconds = (to.kind == 'mail' and MAIL_S or POST_S) + NOTE_S
-    local ours, err = core.report_hand { day = self.day, domain = self.domain, owner = self.owner, uri = to.uri, seconds = seconds }
-    if not ours then return nil, err end
-    local ok, why
-    if to.kind == 'mail' then
-      ok, why = by_mail(report, self.domain, to.address, self.words)
-    else
-      ok, why = by_post(report, to)
-    end
-    if ok then return true, to.uri end
-    problems[#problems + 1] = to.uri .. ': ' .. why
-    self:log('info', '%s: %s', to.uri, why)
+-- Hands the report to the place at self.at. true: it is taken; false: it is not, and self.problems says why; nil: it is another's by
+-- now, or the store is in trouble, which is then the second result.
+function Report:hand()
+  local to = self.list[self.at]
+  local seconds = (to.kind == 'mail' and MAIL_S or POST_S) + NOTE_S
+  local ours, err = core.report_hand { day = self.day, domain = self.domain, owner = self.owner, uri = to.uri, seconds = seconds }
+  if not ours then return nil, err end
+  local ok, why
+  if to.kind == 'mail' then
+    ok, why = by_mail(self.report, self.domain, to.address, self.words)
+  else
+    ok, why = by_post(self.report, to)
   end
-  return false, table.concat(problems, '; ')
+  if ok then return true end
+  self.problems[#self.problems + 1] = to.uri .. ': ' .. why
+  self:log('info', '%s: %s', to.uri, why)
+  return false
 end
 
-function Report:send()
-  local list, state, why = self:places()
-  if not list then return self:note(state, '', why) end
-  local report, err = core.report_write(terms.of(self.who, self.domain, self.day))
-  if not report then return self:note('waiting', '', text.problem(err)) end
-  local sent, where = self:deliver(report, list)
-  if sent == nil then return nil, where end
-  if sent then return self:note('sent', where) end
-  return self:note('waiting', list[#list].uri, where)
+-- Place after place. The program for mail lets nothing else go on while it runs, so what goes on beside others stops before it.
+-- Returns how the report fares, or nil where it is left there; nil and an error when the store is in trouble.
+function Report:deliver(beside_others)
+  while self.at <= #self.list do
+    local to = self.list[self.at]
+    if beside_others and to.kind == 'mail' then return nil end
+    local sent, err = self:hand()
+    if sent then return self:note('sent', to.uri) end
+    if sent == nil then
+      if err then return nil, err end
+      return core.report_delivery(self.day, self.domain)
+    end
+    self.at = self.at + 1
+  end
+  return self:note('waiting', self.list[#self.list].uri, table.concat(self.problems, '; '))
 end
 
--- How it fares then; or nil and an error.
-function Report:run(args)
+-- The first part, beside those of other reports. Results as those of deliver.
+function Report:begin(args)
   local claim, unsure = core.report_claim { day = self.day, domain = self.domain, id = self.id, owner = self.owner, seconds = LOOK_S,
     delay = self.delay, at_once = args.now }
   if not claim then return nil, unsure end
@@ -141,9 +148,12 @@ function Report:run(args)
     self:log('warning', 'who handed it to %s died meanwhile: it may have arrived, and is not sent again', claim.uri or 'somebody')
   end
   if claim.state ~= 'claimed' or claim.owner ~= self.owner then return claim end
-  local delivery, err = self:send()
-  if delivery or err then return delivery, err end
-  return core.report_delivery(self.day, self.domain) or claim
+  local list, state, why = self:places()
+  if not list then return self:note(state, '', why) end
+  local report, err = core.report_write(terms.of(self.who, self.domain, self.day))
+  if not report then return self:note('waiting', '', text.problem(err)) end
+  self.list, self.report, self.at, self.problems = list, report, 1, {}
+  return self:deliver(true)
 end
 
 -- What would be done now, without a trace of it.
@@ -208,6 +218,20 @@ local function mail_words(cli)
   return list
 end
 
+-- Several at once, so that a host that hangs holds up few. Each gets .delivery, or .problem.
+local function run(reports, args)
+  local tasks = {}
+  for i, report in ipairs(reports) do tasks[i] = core.spawn(report[args.dry_run and 'plan' or 'begin'], report, args) end
+  for i, report in ipairs(reports) do
+    local ok, delivery, problem = core.await(tasks[i])
+    if not ok then error(delivery, 0) end
+    report.delivery, report.problem = delivery, problem
+  end
+  for _, report in ipairs(reports) do
+    if not report.delivery and not report.problem then report.delivery, report.problem = report:deliver(false) end
+  end
+end
+
 function send.main(args, cli)
   local who, named, program = terms.who(args, cli), terms.named(args, cli), mail_words(cli)
   local first, last = days(args, cli)
@@ -216,15 +240,20 @@ function send.main(args, cli)
   for day = first, last do
     local domains, err = terms.domains(day, named)
     if not domains then return terms.failed('send', err, cli) end
-    for _, domain in ipairs(domains) do
-      local name = core.report_name(terms.of(who, domain, day))
-      local report = setmetatable({ day = day, domain = domain, id = name.id, who = who, owner = owner, words = program, delay = delay },
-        Report)
-      local delivery, problem = report[args.dry_run and 'plan' or 'run'](report, args)
-      -- Without the store nobody would know what has been sent.
-      if not delivery then return terms.failed('send', problem, cli) end
-      show(delivery, args)
-      worst = cli.worse(worst, exit_code(delivery, cli))
+    for i = 1, #domains, AT_ONCE do
+      local reports = {}
+      for _, domain in ipairs(table.move(domains, i, math.min(i + AT_ONCE - 1, #domains), 1, {})) do
+        local name = core.report_name(terms.of(who, domain, day))
+        reports[#reports + 1] = setmetatable({ day = day, domain = domain, id = name.id, who = who, owner = owner, words = program,
+          delay = delay }, Report)
+      end
+      run(reports, args)
+      for _, report in ipairs(reports) do
+        -- Without the store nobody would know what has been sent.
+        if not report.delivery then return terms.failed('send', report.problem, cli) end
+        show(report.delivery, args)
+        worst = cli.worse(worst, exit_code(report.delivery, cli))
+      end
     end
   end
   return worst

@@ -249,6 +249,20 @@ class Post(Sending):
         self.assertEqual(self.ends(0, "run", script, self.dns.address, str(web.port)).out.split(), ["https-deadline", "true", "nil"])
 
 
+    def test_hosts_that_hang_hold_up_no_others(self):
+        web = self.web()
+        web.answer = lambda handler, _: (time.sleep(4), handler.reply(200))
+        domains = [f"d{i}.test" for i in range(20)]
+        self.count(*domains)
+        for i, domain in enumerate(domains):
+            self.tell(domain, f"mailto:x@{domain}" if i % 2 else f"https://r.test:{web.port}/{i}")
+        begin = time.monotonic()
+        result = self.send()
+        self.assertLess(time.monotonic() - begin, 20)
+        self.assertEqual([line.split()[1] for line in result.lines], [domain + ":" for domain in sorted(domains)])
+        self.assertEqual((len(web.got), len(self.sendmail.raw)), (10, 10))
+
+
 class Record(Sending):
     def test_records_that_ask_for_nothing_and_dns_that_fails(self):
         cases = {"none.test": None, "two.test": ["v=TLSRPTv1; rua=mailto:a@a.test", "v=TLSRPTv1; rua=mailto:b@a.test"],
