@@ -80,6 +80,13 @@ struct mts_span {
   X(POLICY_MX, "policy-mx", 0, "sts-policy-invalid", "the policy has no usable mx")                                                \
   X(POLICY_SIZE, "policy-size", 0, "sts-policy-invalid", "the policy is larger than the limit")                                    \
   X(TLSRPT_SYNTAX, "tlsrpt-syntax", 0, NULL, "the TLSRPT record does not fit its syntax (RFC 8460 3)")                             \
+  /* reports of TLS that others send */                                                                                            \
+  X(REPORT_NONE, "report-none", 0, NULL, "there is no TLS report in it")                                                           \
+  X(REPORT_SIZE, "report-size", 0, NULL, "the report exceeds a limit (bytes, expansion, nesting or number of values)")             \
+  X(REPORT_GZIP, "report-gzip", 0, NULL, "the gzip data is damaged or breaks off (RFC 8460 5.2)")                                  \
+  X(REPORT_SYNTAX, "report-syntax", 0, NULL, "the report is no JSON as RFC 7493 wants it")                                         \
+  X(REPORT_FIELDS, "report-fields", 0, NULL, "the text does not fit the schema of a TLS report (RFC 8460 4.4)")                    \
+  X(REPORT_COUNT, "report-count", 0, NULL, "a count of the report is no whole number from 0 to 2^53-1 (RFC 8460 4.4)")             \
   /* mail hosts */                                                                                                                 \
   X(MX_NONE, "mx-none", 0, NULL, "the domain accepts no mail (null MX, RFC 7505)")                                                 \
   X(MX_UNMATCHED, "mx-unmatched", 1, "validation-failure", "the MX is not in the policy (RFC 8461 4.1)")                           \
@@ -147,10 +154,12 @@ MTS_PUBLIC enum mts_err mts_destination_parse(struct mts_span text, struct mts_d
 
 struct mts_deviation {
   const char *code;    /* stable, e.g. "policy-blank-line"; static */
-  uint32_t line;       /* from 1 */
-  uint32_t column;     /* from 1, in bytes */
+  uint32_t line;       /* from 1; 0: not known */
+  uint32_t column;     /* from 1, in bytes; 0: not known */
   bool strict_refuses; /* the ABNF of the RFC does not allow it */
   char message[120];   /* one line for people, printable ASCII */
+  const char *clause;  /* the clause of an RFC that has the rule; static; NULL: the message tells it, or none */
+  char path[80];       /* which value of a JSON text, "policies[0].summary"; printable ASCII; empty: not JSON, or the whole */
 };
 
 /* Zero-initialise; free with mts_findings_free. */
@@ -230,6 +239,59 @@ MTS_PUBLIC enum mts_err mts_tlsrpt_parse(struct mts_span text, struct mts_tlsrpt
 MTS_PUBLIC enum mts_err mts_tlsrpt_select(const struct mts_span *texts, size_t count, struct mts_tlsrpt **tlsrpt,
                                           struct mts_findings *findings);
 MTS_PUBLIC void mts_tlsrpt_free(struct mts_tlsrpt **tlsrpt);
+
+/* ---- reports that others send (RFC 8460 4, 5.2) ------------------------------------------------------------------------------- */
+
+#define MTS_REPORT_MAX_BYTES (64u << 20) /* of the text, and of what is handed in */
+#define MTS_REPORT_MAX_RATIO 200u        /* how much larger than its gzip form a text beyond 1 MiB may be */
+#define MTS_REPORT_MAX_DEPTH 32u         /* of JSON */
+#define MTS_REPORT_MAX_VALUES 1000000u   /* of JSON, about */
+#define MTS_REPORT_MAX_POLICIES 10000u
+#define MTS_REPORT_MAX_FAILURES 100000u               /* of all policies together */
+#define MTS_REPORT_MAX_LINES 1000u                    /* of one policy-string or mx-host */
+#define MTS_REPORT_MAX_TEXT 4096u                     /* bytes of one text; a longer one is cut, and noted */
+#define MTS_REPORT_COUNT_MAX ((INT64_C(1) << 53) - 1) /* RFC 7493 2.2: whole numbers that every program reads alike */
+#define MTS_REPORT_UNKNOWN (-1)                       /* a count that the report does not tell */
+
+/* Texts are UTF-8 without control characters: those, and bytes that are no UTF-8, stand as \xNN. Names are normalised and addresses in the
+ * form of RFC 5952 where they are such, else as the report has them. NULL or 0 members: the report does not tell. */
+struct mts_report_failure {
+  const char *result;  /* result-type */
+  const char *source;  /* sending-mta-ip */
+  const char *mx;      /* receiving-mx-hostname */
+  const char *helo;    /* receiving-mx-helo */
+  const char *address; /* receiving-ip */
+  int64_t count;       /* failed-session-count, or MTS_REPORT_UNKNOWN */
+  const char *info;    /* additional-information */
+  const char *reason;  /* failure-reason-code */
+};
+
+struct mts_report_policy {
+  const char *type;   /* policy-type, one of mts_policy_type_name or whatever stands there */
+  const char *domain; /* policy-domain */
+  size_t line_count;
+  const char **lines; /* policy-string */
+  size_t pattern_count;
+  const char **patterns;      /* mx-host */
+  int64_t successful, failed; /* sessions, or MTS_REPORT_UNKNOWN */
+  size_t failure_count;
+  struct mts_report_failure *failures;
+};
+
+struct mts_report {
+  const char *organization, *contact, *id;
+  int64_t begins_at, ends_at; /* Unix seconds */
+  size_t policy_count;
+  struct mts_report_policy *policies;
+  struct mts_report_memory *memory; /* holds all the rest */
+};
+
+/* bytes: a report as JSON, or that in gzip form. The default profile takes whatever cannot be misread, be it ever so incomplete, and notes
+ * each departure from RFC 8460 4.4 and RFC 7493; strict refuses those that break a rule. findings may be NULL. What is lent is not kept.
+ * Errors: REPORT_*, NO_MEMORY. */
+MTS_PUBLIC enum mts_err mts_report_parse(struct mts_span bytes, enum mts_profile profile, struct mts_report **report,
+                                         struct mts_findings *findings);
+MTS_PUBLIC void mts_report_free(struct mts_report **report);
 
 /* ---- sessions (RFC 8460) ------------------------------------------------------------------------------------------------------ */
 

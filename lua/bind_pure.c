@@ -14,6 +14,7 @@ struct holder {
   struct mts_findings findings;
   struct mts_policy *policy;
   struct mts_tlsrpt *tlsrpt;
+  struct mts_report *report;
 };
 
 static int holder_gc(lua_State *L) {
@@ -21,6 +22,7 @@ static int holder_gc(lua_State *L) {
   mts_findings_free(&holder->findings);
   mts_policy_free(&holder->policy);
   mts_tlsrpt_free(&holder->tlsrpt);
+  mts_report_free(&holder->report);
   return 0;
 }
 
@@ -39,10 +41,12 @@ static void push_findings(lua_State *L, const struct mts_findings *findings) {
   lua_createtable(L, (int)findings->count, 2);
   for (size_t i = 0; i < findings->count; i++) {
     const struct mts_deviation *deviation = &findings->list[i];
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 7);
     set_text(L, "code", deviation->code);
     set_number(L, "line", deviation->line);
     set_number(L, "column", deviation->column);
+    set_text(L, "path", deviation->path);
+    set_text(L, "clause", deviation->clause);
     set_flag(L, "strict_refuses", deviation->strict_refuses);
     set_text(L, "message", deviation->message);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
@@ -107,17 +111,23 @@ void push_policy_fields(lua_State *L, const struct mts_policy *policy) {
   }
 }
 
-static int l_parse_policy(lua_State *L) {
+/* The options at 2, of which there is one. */
+static enum mts_profile check_profile(lua_State *L) {
   static const char *const known[] = {"strict"};
-  struct mts_span body = check_span(L, 1);
   bool strict = false;
   if (check_options(L, 2, known, 1)) {
     lua_getfield(L, 2, "strict");
     strict = lua_toboolean(L, -1);
     lua_pop(L, 1);
   }
+  return strict ? MTS_PROFILE_STRICT : MTS_PROFILE_DEFAULT;
+}
+
+static int l_parse_policy(lua_State *L) {
+  struct mts_span body = check_span(L, 1);
+  enum mts_profile profile = check_profile(L);
   struct holder *holder = hold(L);
-  enum mts_err err = mts_policy_parse(body, strict ? MTS_PROFILE_STRICT : MTS_PROFILE_DEFAULT, &holder->policy, &holder->findings);
+  enum mts_err err = mts_policy_parse(body, profile, &holder->policy, &holder->findings);
   if (!err) {
     lua_createtable(L, 0, 3);
     set_text(L, "mode", mts_mode_name(holder->policy->mode));
@@ -150,6 +160,73 @@ static int l_parse_tlsrpt(lua_State *L) {
     lua_setfield(L, -3, "usable");
     lua_setfield(L, -2, "rua");
   }
+  return results(L, err, holder);
+}
+
+/* ---- reports ---- */
+
+static void set_texts(lua_State *L, const char *key, const char *const *texts, size_t count) {
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_pushstring(L, texts[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, key);
+}
+
+static void set_count(lua_State *L, const char *key, int64_t count) {
+  if (count >= 0) set_number(L, key, count);
+}
+
+static void push_report_failure(lua_State *L, const struct mts_report_failure *failure) {
+  lua_createtable(L, 0, 8);
+  set_text(L, "result", failure->result);
+  set_text(L, "source", failure->source);
+  set_text(L, "mx", failure->mx);
+  set_text(L, "helo", failure->helo);
+  set_text(L, "address", failure->address);
+  set_count(L, "count", failure->count);
+  set_text(L, "info", failure->info);
+  set_text(L, "reason", failure->reason);
+}
+
+static void push_report_policy(lua_State *L, const struct mts_report_policy *policy) {
+  lua_createtable(L, 0, 7);
+  set_text(L, "policy_type", policy->type);
+  set_text(L, "domain", policy->domain);
+  set_texts(L, "policy", policy->lines, policy->line_count);
+  set_texts(L, "patterns", policy->patterns, policy->pattern_count);
+  set_count(L, "successful", policy->successful);
+  set_count(L, "failed", policy->failed);
+  lua_createtable(L, (int)policy->failure_count, 0);
+  for (size_t i = 0; i < policy->failure_count; i++) {
+    push_report_failure(L, &policy->failures[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "failures");
+}
+
+static void push_report(lua_State *L, const struct mts_report *report) {
+  lua_createtable(L, 0, 6);
+  set_text(L, "organization", report->organization);
+  set_text(L, "contact", report->contact);
+  set_text(L, "id", report->id);
+  set_time(L, "begins_at", report->begins_at);
+  set_time(L, "ends_at", report->ends_at);
+  lua_createtable(L, (int)report->policy_count, 0);
+  for (size_t i = 0; i < report->policy_count; i++) {
+    push_report_policy(L, &report->policies[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  lua_setfield(L, -2, "policies");
+}
+
+static int l_parse_report(lua_State *L) {
+  struct mts_span bytes = check_span(L, 1);
+  enum mts_profile profile = check_profile(L);
+  struct holder *holder = hold(L);
+  enum mts_err err = mts_report_parse(bytes, profile, &holder->report, &holder->findings);
+  if (!err) push_report(L, holder->report);
   return results(L, err, holder);
 }
 
@@ -200,6 +277,7 @@ static int l_errors(lua_State *L) {
 const luaL_Reg pure_functions[] = {{"parse_record", l_parse_record},
                                    {"parse_policy", l_parse_policy},
                                    {"parse_tlsrpt", l_parse_tlsrpt},
+                                   {"parse_report", l_parse_report},
                                    {"parse_destination", l_parse_destination},
                                    {"mx_matches", l_mx_matches},
                                    {"normalise", l_normalise},

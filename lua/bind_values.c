@@ -53,7 +53,7 @@ static const char *stage_of(const char *code) {
     const char *prefix, *stage;
   } stages[] = {{"name-", "name"},     {"dns-", "dns"},  {"record-", "record"}, {"https-", "https"},  {"policy-", "policy"},
                 {"tlsrpt-", "tlsrpt"}, {"mx-", "mx"},    {"smtp-", "smtp"},     {"starttls-", "tls"}, {"tls-", "tls"},
-                {"cert-", "tls"},      {"tlsa-", "tls"}, {"store-", "store"},   {"net-", "net"}};
+                {"cert-", "tls"},      {"tlsa-", "tls"}, {"store-", "store"},   {"net-", "net"},      {"report-", "report"}};
   for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
     if (strncmp(code, stages[i].prefix, strlen(stages[i].prefix)) == 0) return stages[i].stage;
   }

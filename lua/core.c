@@ -24,6 +24,7 @@ __attribute__((visibility("default"))) int luaopen_mtasts_core(lua_State *L) {
   add(L, terminal_functions);
   add(L, wait_functions);
   add(L, guard_functions);
+  add(L, folder_functions);
   lua_pushstring(L, mts_version());
   lua_setfield(L, -2, "version");
   lua_pushinteger(L, mts_api());

@@ -16,6 +16,7 @@ local mtasts = {
   parse_record = core.parse_record,
   parse_policy = core.parse_policy,
   parse_tlsrpt = core.parse_tlsrpt,
+  parse_report = core.parse_report,
   parse_destination = core.parse_destination,
   mx_matches = core.mx_matches,
   record_session = core.record_session,

@@ -5,6 +5,7 @@
 
 #include "base/fields.h"
 #include "base/nearest.h"
+#include "base/utf8.h"
 #include "sts/match.h"
 #include "sts/policy.h"
 
@@ -35,19 +36,6 @@ static void fail(struct parser *p, enum mts_err err) {
   if (!p->err) p->err = err;
 }
 
-/* Length of the UTF-8 character of two to four bytes at p (RFC 3629 4), 0 if there is none. */
-static size_t utf8_length(const unsigned char *p, size_t n) {
-  size_t length = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
-  if (length == 0 || n < length) return 0;
-  for (size_t i = 1; i < length; i++)
-    if ((p[i] & 0xc0) != 0x80) return 0;
-  if (p[0] == 0xe0 && p[1] < 0xa0) return 0; /* overlong */
-  if (p[0] == 0xed && p[1] > 0x9f) return 0; /* surrogates */
-  if (p[0] == 0xf0 && p[1] < 0x90) return 0; /* overlong */
-  if (p[0] == 0xf4 && p[1] > 0x8f) return 0; /* beyond U+10FFFF */
-  return length;
-}
-
 static void note_byte(struct parser *p, size_t line, size_t column, unsigned char byte) {
   if (byte == '\r')
     mts_note(&p->notes, "policy-value-byte", true, line, column, "a CR without LF is no line end: end lines with LF or CRLF");
@@ -69,7 +57,7 @@ static bool check_value(struct parser *p, const struct field *f) {
     return false;
   }
   for (size_t i = 0; i < f->value.n;) {
-    size_t n = v[i] >= 0x20 && v[i] <= 0x7e ? 1 : utf8_length(v + i, f->value.n - i);
+    size_t n = v[i] < 0x20 || v[i] == 0x7f ? 0 : mts_utf8_length(v + i, f->value.n - i);
     if (n == 0) {
       note_byte(p, f->line, f->value_column + i, v[i]);
       fail(p, MTS_ERR_POLICY_SYNTAX);

@@ -50,6 +50,12 @@
 ---| "policy-mx" # the policy has no usable mx
 ---| "policy-size" # the policy is larger than the limit
 ---| "tlsrpt-syntax" # the TLSRPT record does not fit its syntax (RFC 8460 3)
+---| "report-none" # there is no TLS report in it
+---| "report-size" # the report exceeds a limit (bytes, expansion, nesting or number of values)
+---| "report-gzip" # the gzip data is damaged or breaks off (RFC 8460 5.2)
+---| "report-syntax" # the report is no JSON as RFC 7493 wants it
+---| "report-fields" # the text does not fit the schema of a TLS report (RFC 8460 4.4)
+---| "report-count" # a count of the report is no whole number from 0 to 2^53-1 (RFC 8460 4.4)
 ---| "mx-none" # the domain accepts no mail (null MX, RFC 7505)
 ---| "mx-unmatched" # the MX is not in the policy (RFC 8461 4.1)
 ---| "mx-address" # the MX has no address
@@ -262,8 +268,8 @@
 ---@field message string
 ---RFC 8460 4.3; absent: not reportable
 ---@field result_type? string
----"name", "dns", "record", "https", "policy", "tlsrpt", "mx", "smtp", "tls", "store", "net" or "mtasts"
----@field stage "name"|"dns"|"record"|"https"|"policy"|"tlsrpt"|"mx"|"smtp"|"tls"|"store"|"net"|"mtasts"
+---"name", "dns", "record", "https", "policy", "tlsrpt", "mx", "smtp", "tls", "store", "net", "report" or "mtasts"
+---@field stage "name"|"dns"|"record"|"https"|"policy"|"tlsrpt"|"mx"|"smtp"|"tls"|"store"|"net"|"report"|"mtasts"
 ---may pass by itself
 ---@field temporary boolean
 
@@ -342,14 +348,18 @@
 
 ---One deviation.
 ---@class mtasts.finding
+---of a report, the clause of an RFC that has the rule
+---@field clause? string
 ---stable, "policy-blank-line"
 ---@field code string
----from 1 (bytes)
+---from 1; 0: not known (bytes)
 ---@field column integer
----from 1
+---from 1; 0: not known
 ---@field line integer
 ---one line for people, printable ASCII
 ---@field message string
+---of a report, the value it is about: "policies[0].summary", counted from 0
+---@field path? string
 ---the ABNF does not allow it
 ---@field strict_refuses boolean
 
@@ -377,6 +387,59 @@
 ---@field source? string
 ---when it was counted (Unix seconds)
 ---@field time integer
+
+---What mtasts.parse_report reads: what one reporter saw of TLS, mostly in one day (RFC 8460 4.4). Texts are UTF-8 without control
+---characters: those, and bytes that are no UTF-8, stand as \xNN.
+---@class mtasts.report
+---the start of what it is about (Unix seconds)
+---@field begins_at? integer
+---a mail address of theirs
+---@field contact? string
+---and its end (Unix seconds)
+---@field ends_at? integer
+---of this report
+---@field id? string
+---who reports
+---@field organization? string
+---in the order of the report
+---@field policies mtasts.report_policy[]
+
+---One entry of a report: a policy, and the sessions under it. Names are normalised and addresses in the form of RFC 5952 where they are
+---such; else they are as the report has them.
+---@class mtasts.report_policy
+---the policy domain
+---@field domain? string
+---and those that did not
+---@field failed? integer
+---what failed
+---@field failures mtasts.report_failure[]
+---the mx patterns of the policy
+---@field patterns string[]
+---the policy, a string for each line or TLSA record
+---@field policy string[]
+---"sts", "tlsa", "no-policy-found", or what else stands there
+---@field policy_type? string
+---sessions that went well; absent: the report does not tell
+---@field successful? integer
+
+---Failures of one kind, in an entry of a report.
+---@class mtasts.report_failure
+---its address
+---@field address? string
+---of failed sessions
+---@field count? integer
+---the name it gave itself
+---@field helo? string
+---a URI with more about it
+---@field info? string
+---the mail host
+---@field mx? string
+---an error code or message
+---@field reason? string
+---the result type, "certificate-expired" (RFC 8460 4.3)
+---@field result? string
+---the address of the sending server
+---@field source? string
 
 ---What osmtpd.proceed, junk, reject and disconnect make, and a hook returns.
 ---@class mtasts.decision
@@ -411,6 +474,11 @@
 ---What parse_policy is given.
 ---@class mtasts.parse_policy_opts
 ---true: refuses what deviates from the ABNF; default: forgives what cannot be misread
+---@field strict? boolean
+
+---What parse_report is given.
+---@class mtasts.parse_report_opts
+---true: refuses what breaks a rule of the RFC; default: forgives what cannot be misread
 ---@field strict? boolean
 
 ---What record_session is given.
@@ -590,6 +658,18 @@ function mtasts.parse_policy(body, opts) end
 ---@return mtasts.error? err
 ---@return mtasts.findings findings
 function mtasts.parse_tlsrpt(text) end
+
+---Reads a TLS report that somebody sent: JSON, or that in gzip form. What cannot be misread is taken, be it ever so incomplete, and each
+---departure from the RFC is told. The text has at most 64 MiB, and beyond 1 MiB at most 200 times the size of its gzip form.
+---
+---It never waits. Errors: returns report-*, no-memory; raises: an argument of a wrong type, an unknown option (the nearest known one is
+---named). Context: anywhere. Since 0.1.0. Source: RFC 8460 4.4.
+---@param bytes string # as they came
+---@param opts? mtasts.parse_report_opts
+---@return mtasts.report? report
+---@return mtasts.error? err
+---@return mtasts.findings findings
+function mtasts.parse_report(bytes, opts) end
 
 ---Normalises a destination: A-labels, lower case, no trailing dot.
 ---

@@ -7,7 +7,8 @@ local api = require 'mtasts.api'
 local titles <const> = {
   mtasts = 'mtasts itself', net = 'mtasts itself', name = 'Destinations', dns = 'DNS', record = 'The TXT record',
   https = 'Fetching the policy',
-  policy = 'The policy', tlsrpt = 'The TLSRPT record', mx = 'MX hosts', smtp = 'Sessions with mail hosts', tls = 'TLS of mail hosts',
+  policy = 'The policy', tlsrpt = 'The TLSRPT record', report = 'TLS reports', mx = 'MX hosts',
+  smtp = 'Sessions with mail hosts', tls = 'TLS of mail hosts',
   store = 'The store',
 }
 

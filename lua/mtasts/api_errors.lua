@@ -56,6 +56,13 @@ return {
   ['policy-mx'] = 'Tell the owner of the domain that the policy needs a line "mx: HOST" for each mail host.',
   ['policy-size'] = 'Tell the owner of the domain: a policy has at most 64 KiB.',
   ['tlsrpt-syntax'] = 'Tell the owner of the domain, to whom no report can be sent until then; mtasts parse tlsrpt shows what is wrong.',
+  -- reports that others send
+  ['report-none'] = 'See whether the file or the mail is the right one: a report is JSON, that in gzip form, or a mail with such a part.',
+  ['report-size'] = 'Nobody needs so large a report: see who sent it, and whether they mean well.',
+  ['report-gzip'] = 'Fetch the mail or file again; if it is the same, tell the reporter that it arrives damaged.',
+  ['report-syntax'] = 'Tell the reporter, whom contact-info or the mail names; mtasts report validate shows what is wrong, and where.',
+  ['report-fields'] = 'See whether it is a TLS report at all; if it is, tell the reporter what mtasts report validate shows.',
+  ['report-count'] = 'Tell the reporter: a count that is negative, broken or beyond all bounds would falsify every sum.',
   -- mail hosts
   ['mx-none'] = 'Nothing: the domain wants no mail, and the sender should learn so.',
   ['mx-unmatched'] = 'Compare the MX records with the policy: an attack, or a mistake of the owner, who must be told; a rule may make an '

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: ISC
 -- mtasts.api: what functions return and rules get. [field] = {type and unit, meaning}, and optional (it may be absent: nil), choices (the
 -- strings it may be), editor (its type as an editor knows it).
-local STAGES <const> = { 'name', 'dns', 'record', 'https', 'policy', 'tlsrpt', 'mx', 'smtp', 'tls', 'store', 'net', 'mtasts' }
+local STAGES <const> = { 'name', 'dns', 'record', 'https', 'policy', 'tlsrpt', 'mx', 'smtp', 'tls', 'store', 'net', 'report',
+  'mtasts' }
 
 -- In the order of a manual.
 local kinds = {
@@ -23,6 +24,11 @@ local kinds = {
   policy = { place = 9, text = 'What mtasts.parse_policy reads.' },
   tlsrpt = { place = 10, text = 'What mtasts.parse_tlsrpt reads.' },
   destination = { place = 11, text = 'What mtasts.parse_destination reads.' },
+  report = { place = 15, text = 'What mtasts.parse_report reads: what one reporter saw of TLS, mostly in one day (RFC 8460 4.4). Texts are '
+    .. 'UTF-8 without control characters: those, and bytes that are no UTF-8, stand as \\xNN.' },
+  report_policy = { place = 16, text = 'One entry of a report: a policy, and the sessions under it. Names are normalised and addresses in '
+    .. 'the form of RFC 5952 where they are such; else they are as the report has them.' },
+  report_failure = { place = 17, text = 'Failures of one kind, in an entry of a report.' },
   findings = { place = 12, text = 'What deviates from the syntax: a list of finding, and these fields.', list_of = 'finding' },
   finding = { place = 13, text = 'One deviation.' },
 }
@@ -94,7 +100,7 @@ fields.error = {
   code = { 'string', 'stable, "https-cert-name"', editor = 'mtasts.code' },
   message = { 'string', 'one line for people' },
   temporary = { 'boolean', 'may pass by itself' },
-  stage = { 'string', '"name", "dns", "record", "https", "policy", "tlsrpt", "mx", "smtp", "tls", "store", "net" or "mtasts"',
+  stage = { 'string', '"name", "dns", "record", "https", "policy", "tlsrpt", "mx", "smtp", "tls", "store", "net", "report" or "mtasts"',
     choices = STAGES },
   domain = { 'string', 'what it is about; may be absent', optional = true },
   detail = { 'string', 'more, printable ASCII; may be absent', optional = true },
@@ -114,8 +120,10 @@ fields.findings = {
 }
 fields.finding = {
   code = { 'string', 'stable, "policy-blank-line"' },
-  line = { 'integer', 'from 1' },
-  column = { 'integer, bytes', 'from 1' },
+  line = { 'integer', 'from 1; 0: not known' },
+  column = { 'integer, bytes', 'from 1; 0: not known' },
+  path = { 'string', 'of a report, the value it is about: "policies[0].summary", counted from 0', optional = true },
+  clause = { 'string', 'of a report, the clause of an RFC that has the rule', optional = true },
   strict_refuses = { 'boolean', 'the ABNF does not allow it' },
   message = { 'string', 'one line for people, printable ASCII' },
 }
@@ -163,6 +171,33 @@ fields.policy = {
 fields.tlsrpt = {
   rua = { 'list of strings', 'where reports go, as published' },
   usable = { 'list of strings', 'those of them that a report can be sent to' },
+}
+fields.report = {
+  organization = { 'string', 'who reports', optional = true },
+  contact = { 'string', 'a mail address of theirs', optional = true },
+  id = { 'string', 'of this report', optional = true },
+  begins_at = { 'integer, Unix seconds', 'the start of what it is about', optional = true },
+  ends_at = { 'integer, Unix seconds', 'and its end', optional = true },
+  policies = { 'list of report_policy', 'in the order of the report' },
+}
+fields.report_policy = {
+  policy_type = { 'string', '"sts", "tlsa", "no-policy-found", or what else stands there', optional = true },
+  domain = { 'string', 'the policy domain', optional = true },
+  policy = { 'list of strings', 'the policy, a string for each line or TLSA record' },
+  patterns = { 'list of strings', 'the mx patterns of the policy' },
+  successful = { 'integer', 'sessions that went well; absent: the report does not tell', optional = true },
+  failed = { 'integer', 'and those that did not', optional = true },
+  failures = { 'list of report_failure', 'what failed' },
+}
+fields.report_failure = {
+  result = { 'string', 'the result type, "certificate-expired" (RFC 8460 4.3)', optional = true },
+  source = { 'string', 'the address of the sending server', optional = true },
+  mx = { 'string', 'the mail host', optional = true },
+  helo = { 'string', 'the name it gave itself', optional = true },
+  address = { 'string', 'its address', optional = true },
+  count = { 'integer', 'of failed sessions', optional = true },
+  info = { 'string', 'a URI with more about it', optional = true },
+  reason = { 'string', 'an error code or message', optional = true },
 }
 fields.destination = {
   kind = { 'string', '"domain", "smarthost" or "literal"', choices = { 'domain', 'smarthost', 'literal' } },

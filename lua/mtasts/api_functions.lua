@@ -114,6 +114,20 @@ fn {
   source = 'RFC 8460 3',
 }
 fn {
+  name = 'parse_report', signature = 'parse_report(bytes[, opts])',
+  text = 'Reads a TLS report that somebody sent: JSON, or that in gzip form. What cannot be misread is taken, be it ever so '
+    .. 'incomplete, and each departure from the RFC is told. The text has at most 64 MiB, and '
+    .. 'beyond 1 MiB at most 200 times the size of its gzip form.',
+  args = {
+    { 'bytes', 'string', 'as they came' },
+    { 'opts.strict', 'boolean', 'true: refuses what breaks a rule of the RFC; default: forgives what cannot be misread' },
+  },
+  results = 'report or nil; an error or nil; findings',
+  returns = { { 'report', 'report', optional = true }, { 'error', 'err', optional = true }, { 'findings', 'findings' } },
+  errors = 'returns report-*, no-memory; raises: ' .. OPTION,
+  source = 'RFC 8460 4.4',
+}
+fn {
   name = 'parse_destination', signature = 'parse_destination(text)',
   text = 'Normalises a destination: A-labels, lower case, no trailing dot.',
   args = { { 'text', 'string', 'a destination as mail servers write it: ' .. DESTINATION .. ', an address literal' } },

@@ -1,28 +1,28 @@
 -- SPDX-License-Identifier: ISC
--- mtasts parse record|policy|tlsrpt|destination [--set] [FILE|-]
+-- mtasts parse record|policy|tlsrpt|report|destination [--set] [FILE|-]
 local core = require 'mtasts.core'
 local text = require 'mtasts.text'
 
 local parse = { uses = 'nothing' }
 
-local INPUT_MAX <const> = 1 << 20
+local INPUT_MAX <const>, REPORT_MAX <const> = 1 << 20, 64 << 20
 
 function parse.options(command)
-  command:argument('kind', 'What to parse.'):choices { 'record', 'policy', 'tlsrpt', 'destination' }
+  command:argument('kind', 'What to parse.'):choices { 'record', 'policy', 'tlsrpt', 'report', 'destination' }
   command:argument('file', 'File, or - for standard input.'):argname 'FILE':args '?'
   command:flag('--set', 'The input is a JSON array of TXT records, each an array of strings.'):target 'whole_set'
 end
 
-local function read(name, cli)
+local function read(name, most, cli)
   local file, why = io.stdin, nil
   if name ~= '-' then file, why = io.open(name, 'rb') end
   if not file then cli.refuse('%s', why) end
-  local content, problem = file:read(INPUT_MAX + 1)
+  local content, problem = file:read(most + 1)
   if name ~= '-' then file:close() end
   if not content and problem then cli.refuse('%s: %s', name, problem) end
   content = content or ''
   -- Half an input would be judged as if it were the whole.
-  if #content > INPUT_MAX then cli.refuse('%s: longer than %d bytes, which is the limit here', name, INPUT_MAX) end
+  if #content > most then cli.refuse('%s: longer than %d bytes, which is the limit here', name, most) end
   return content
 end
 
@@ -67,17 +67,26 @@ local function show(kind, result, err)
   for _, mx in ipairs(result.mx or {}) do print('  mx       ' .. mx) end
   for _, uri in ipairs(result.rua or {}) do print('  rua      ' .. text.clean(uri)) end
   for _, deviation in ipairs(result.deviations) do
-    print(text.wrap(('  line %d, column %d: %s [%s]'):format(deviation.line, deviation.column, deviation.message, deviation.code),
-      '    ', 80))
+    local place = text.place(deviation)
+    print(text.wrap(('  %s%s [%s]'):format(place ~= '' and place .. ': ' or '', deviation.message, deviation.code), '    ', 80))
   end
 end
 
+-- The lists of a report are arrays even when they are empty.
+local function arrays(report)
+  core.json_array(report.policies)
+  for _, policy in ipairs(report.policies) do
+    for _, name in ipairs { 'policy', 'patterns', 'failures' } do core.json_array(policy[name]) end
+  end
+  return report
+end
+
 function parse.main(args, cli)
-  local input = read(args.file or '-', cli)
+  local input = read(args.file or '-', args.kind == 'report' and REPORT_MAX or INPUT_MAX, cli)
   if args.whole_set then
     if args.kind ~= 'record' and args.kind ~= 'tlsrpt' then cli.refuse('--set goes with record and tlsrpt, not with %s', args.kind) end
     input = read_set(input, cli)
-  elseif args.kind ~= 'policy' then
+  elseif args.kind ~= 'policy' and args.kind ~= 'report' then
     -- The end of the line belongs to the file, not to the record.
     input = input:gsub('\r?\n$', '')
   end
@@ -90,9 +99,14 @@ function parse.main(args, cli)
     error = err and { code = err.code, message = err.message, temporary = err.temporary } or nil,
   }
   for i, finding in ipairs(findings) do
-    result.deviations[i] = { code = finding.code, line = finding.line, column = finding.column, message = finding.message }
+    result.deviations[i] = { code = finding.code, line = finding.line, column = finding.column, message = finding.message,
+      path = finding.path, clause = finding.clause }
   end
-  for key, field in pairs(value or {}) do result[key] = type(field) == 'table' and core.json_array(field) or field end
+  if args.kind == 'report' then
+    result.report = value and arrays(value)
+  else
+    for key, field in pairs(value or {}) do result[key] = type(field) == 'table' and core.json_array(field) or field end
+  end
   if args.json then
     print(core.json_encode(result))
   else

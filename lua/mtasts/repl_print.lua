@@ -255,7 +255,7 @@ local function findings_text(findings, width)
       lines[#lines + 1] = ('  … %d more'):format(#findings - LONGEST)
       break
     end
-    lines[#lines + 1] = text.beside(('  line %d, column %d  '):format(finding.line, finding.column),
+    lines[#lines + 1] = text.beside('  ' .. text.place(finding) .. '  ',
       text.clean(finding.message) .. ' [' .. text.clean(finding.code) .. ']', width)
   end
   return table.concat(lines, '\n')

@@ -1,24 +1,33 @@
 -- SPDX-License-Identifier: ISC
--- mtasts report write|send
-
+-- mtasts report ACTION ...: TLS reporting (RFC 8460). Each action is a module of its own: options(command), main(args, cli).
 local report = {}
 
-local parts <const> = {
-  { name = 'write', summary = 'Reports of what was counted on a day, as RFC 8460 has them.' },
-  { name = 'send', summary = 'Sends to each domain that asks for it the report of yesterday.' },
+-- In the order of the help.
+local actions <const> = {
+  { 'show', 'What reports of others say, and what to do about it.' },
+  { 'validate', 'Names each departure from RFC 8460.' },
+  { 'merge', 'Makes one report of several.' },
+  { 'write', 'Reports of what was counted here on a day.' },
+  { 'send', 'Sends them to the domains that ask for them.' },
 }
 
-local function part(name) return require('mtasts.report_' .. name) end
+-- What others send is judged by itself.
+local by_settings <const> = { write = true, send = true }
+function report.uses(args) return by_settings[args.action] and 'settings' or 'nothing' end
+
+local function module_of(name) return require('mtasts.report_' .. name) end
 
 function report.options(command)
-  command:require_command(true):command_target 'what'
-  for _, each in ipairs(parts) do
-    local sub = command:command(each.name, each.summary)
-    part(each.name).options(sub)
-    sub.error = function(_, message) command:error(message) end
+  command:require_command(true):command_target 'action'
+  for _, action in ipairs(actions) do
+    local one = command:command(action[1], action[2])
+    one:add_help '-h --help'
+    module_of(action[1]).options(one)
   end
 end
 
-function report.main(args, cli) return part(args.what).main(args, cli) end
+function report.main(args, cli)
+  return module_of(args.action).main(args, cli)
+end
 
 return report

@@ -2,7 +2,7 @@
 -- mtasts report send
 local core = require 'mtasts.core'
 local dates = require 'mtasts.dates'
-local mail = require 'mtasts.report_mail'
+local mail = require 'mtasts.report_message'
 local terms = require 'mtasts.report_terms'
 local text = require 'mtasts.text'
 local uri = require 'mtasts.report_uri'

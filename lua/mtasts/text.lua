@@ -63,6 +63,13 @@ function text.clean(words)
     :gsub('\xE2\x80[\x8E\x8F\xA8-\xAE]', '?'):gsub('\xE2\x81[\xA6-\xA9]', '?'))
 end
 
+-- Where a finding is.
+function text.place(finding)
+  local words = finding.line > 0 and ('line %d, column %d'):format(finding.line, finding.column) or ''
+  if not finding.path then return words end
+  return text.clean(finding.path) .. (words ~= '' and ' (' .. words .. ')' or '')
+end
+
 function text.problem(err)
   local words = err.message
   if err.detail and err.detail ~= '' and err.detail ~= err.message then words = words .. ': ' .. err.detail end

@@ -464,7 +464,7 @@ class When(Sending):
 
     def test_base64_of_every_length_is_right(self):
         script = self.write("b.lua", """
-        local mail = require 'mtasts.report_mail'
+        local mail = require 'mtasts.report_message'
         for n = 0, 130 do
           local bytes = {}
           for i = 1, n do bytes[i] = string.char((i * 37 + n) % 256) end

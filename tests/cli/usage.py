@@ -12,7 +12,7 @@ import time
 sys.dont_write_bytecode = True
 import tools  # noqa: E402
 
-COMMANDS = ["lookup", "probe", "match", "parse", "store", "setup", "run", "repl"]
+COMMANDS = ["lookup", "probe", "match", "parse", "report", "store", "setup", "run", "repl"]
 
 
 class Words(tools.Case):

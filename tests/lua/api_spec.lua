@@ -8,6 +8,13 @@ package.path = package.path .. ';' .. ROOT .. '/tests/lua/?.lua'
 local private = require 'private'
 
 local POLICY = 'version: STSv1\nmode: enforce\nmx: mx1.a.test\nmax_age: 604800\n'
+local REPORT = [==[{"organization-name": "A", "contact-info": "tls@a.test", "report-id": 1,
+"date-range": {"start-datetime": "2026-01-02T00:00:00Z", "end-datetime": "2026-01-02T23:59:59Z"},
+"policies": [{"policy": {"policy-type": "sts", "policy-domain": "b.test", "policy-string": ["mode: none"], "mx-host": ["mx.b.test"]},
+"summary": {"total-successful-session-count": 1, "total-failure-session-count": 2},
+"failure-details": [{"result-type": "certificate-expired", "sending-mta-ip": "192.0.2.1", "receiving-mx-hostname": "mx.b.test",
+"receiving-mx-helo": "mx", "receiving-ip": "192.0.2.2", "failed-session-count": 2, "additional-information": "https://a.test/",
+"failure-reason-code": "late"}]}]}]==]
 
 -- What was seen: kind -> field -> true
 local seen = {}
@@ -288,6 +295,11 @@ describe('mtasts.api', function()
     see_findings(select(3, mtasts.parse_policy '\n'))
     see('record', (mtasts.parse_record 'v=STSv1; id=1;'))
     see('policy', (mtasts.parse_policy(POLICY)))
+    local report, _, departures = mtasts.parse_report(REPORT)
+    see_findings(departures)
+    see('report', report)
+    see('report_policy', report.policies[1])
+    see('report_failure', report.policies[1].failures[1])
     see('tlsrpt', (mtasts.parse_tlsrpt 'v=TLSRPTv1; rua=mailto:a@a.test'))
     for _, text in ipairs { 'a.test:25', '[a.test]', '[192.0.2.1]' } do see('destination', assert(mtasts.parse_destination(text))) end
     -- a refresh that keeps failing

@@ -206,6 +206,45 @@ static void one_tlsrpt_set(struct mts_span in, char **column, char *got, size_t 
   expect(got, column[1], strlen(column[1]));
 }
 
+/* Situations of reports: each stands for a report that has it. */
+static const struct {
+  const char *situation, *report, *code;
+} reports[] = {
+    {"failure-details without sending-mta-ip",
+     "{\"policies\":[{\"failure-details\":[{\"result-type\":\"validation-failure\",\"failed-session-count\":1}]}]}",
+     "report-missing"},
+    {"start-datetime without zone", "{\"date-range\":{\"start-datetime\":\"2026-01-02T00:00:00\"}}", "report-time-zone"},
+    {"mx-host given as one string", "{\"policies\":[{\"policy\":{\"mx-host\":\"mx.b.test\"}}]}", "report-not-array"},
+    {"MX patterns field name", "{\"policies\":[{\"policy\":{\"mx-host\":[\"mx.b.test\"]}}]}", NULL},
+};
+
+/* Was it taken as it is meant? */
+static bool right_values(const struct mts_report *r) {
+  if (r->begins_at) return r->begins_at == 1767312000;
+  const struct mts_report_policy *p = &r->policies[0];
+  if (p->failure_count) return p->failures[0].count == 1 && !p->failures[0].source;
+  return p->pattern_count == 1 && strcmp(p->patterns[0], "mx.b.test") == 0;
+}
+
+static void one_report(struct mts_span in, char **column, char *got, size_t size) {
+  (void)column;
+  *got = '\0';
+  if (mts_span_equals(in, "TLS report mail itself")) return; /* who sends reports plays it */
+  for (size_t i = 0; i < sizeof reports / sizeof *reports; i++) {
+    if (!mts_span_equals(in, reports[i].situation)) continue;
+    struct mts_report *report = NULL;
+    struct mts_findings findings = {0};
+    enum mts_err err = mts_report_parse(mts_span_of(reports[i].report), MTS_PROFILE_DEFAULT, &report, &findings);
+    bool noted = !reports[i].code;
+    for (size_t k = 0; k < findings.count; k++) noted = noted || strcmp(findings.list[k].code, reports[i].code) == 0;
+    if (err || !noted || !right_values(report)) snprintf(got, size, "%s, %snoted", mts_err_name(err), noted ? "" : "not ");
+    mts_report_free(&report);
+    mts_findings_free(&findings);
+    return;
+  }
+  snprintf(got, size, "a situation that nothing plays");
+}
+
 static void destinations(void **s) { (void)s, run("dest", one_dest, 8); }
 static void media_types(void **s) { (void)s, run("media_type", one_media, 9); }
 static void matches(void **s) { (void)s, run("mx_match", one_match, 29); }
@@ -215,11 +254,13 @@ static void record_sets(void **s) { (void)s, run("sts_rrset", one_set, 11); }
 static void tlsrpt_records(void **s) { (void)s, run("tlsrpt_record", one_tlsrpt, 26); }
 static void tlsrpt_sets(void **s) { (void)s, run("tlsrpt_rrset", one_tlsrpt_set, 1); }
 
+static void report_situations(void **s) { (void)s, run("report", one_report, 5); }
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(destinations),   cmocka_unit_test(media_types), cmocka_unit_test(matches),
       cmocka_unit_test(policies),       cmocka_unit_test(records),     cmocka_unit_test(record_sets),
-      cmocka_unit_test(tlsrpt_records), cmocka_unit_test(tlsrpt_sets),
+      cmocka_unit_test(tlsrpt_records), cmocka_unit_test(tlsrpt_sets), cmocka_unit_test(report_situations),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,6 +78,20 @@ static enum mts_err tlsrpt(void) {
   return err;
 }
 
+/* What jansson and zlib allocate is theirs. */
+static enum mts_err report(void) {
+  struct mts_report *r = NULL;
+  struct mts_findings f = {0};
+  enum mts_err err =
+      mts_report_parse(SPAN("{\"report-id\":\"\xff\",\"policies\":[{\"policy\":{\"policy-domain\":\"B.test\",\"mx-host\":\"a\"},"
+                            "\"failure-details\":[{\"sending-mta-ip\":\"192.0.2.1\"},{\"result-type\":5}]}]}"),
+                       MTS_PROFILE_DEFAULT, &r, &f);
+  bool whole = r && r->policy_count == 1 && r->policies[0].failure_count == 2 && r->policies[0].pattern_count == 1;
+  mts_report_free(&r);
+  mts_findings_free(&f);
+  return (err == MTS_OK) == whole ? err : MTS_ERR_INTERNAL;
+}
+
 static enum mts_err record(void) {
   struct mts_record r = {""};
   struct mts_findings f = {0};
@@ -243,6 +257,7 @@ static void policies_survive(void **s) {
 static void records_survive(void **s) {
   (void)s;
   torture(record, 1);
+  torture(report, 5);
   torture(tlsrpt, 2);
 }
 static void names_survive(void **s) {
