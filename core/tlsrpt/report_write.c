@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/name.h"
+#include "base/utf8.h"
 #include "tlsrpt/gzip.h"
 
 #define DAY_S 86400
@@ -19,9 +20,12 @@
 
 static bool is_organization(const char *text) {
   size_t n = text ? strnlen(text, MTS_REPORT_ORGANIZATION_MAX + 1) : 0;
-  for (size_t i = 0; i < n; i++)
-    if ((unsigned char)text[i] < ' ' || text[i] == 0x7f) return false;
-  return n > 0 && n <= MTS_REPORT_ORGANIZATION_MAX;
+  if (n == 0 || n > MTS_REPORT_ORGANIZATION_MAX) return false;
+  for (size_t i = 0, length; i < n; i += length) {
+    length = mts_utf8_length((const unsigned char *)text + i, n - i);
+    if (length == 0 || (unsigned char)text[i] < ' ' || text[i] == 0x7f) return false;
+  }
+  return true;
 }
 
 /* RFC 5322 3.2.3 dot-atom-text */
@@ -319,19 +323,11 @@ static enum mts_err finish(struct writer *writer, struct mts_report_written *mad
   return err;
 }
 
-/* jansson refuses what is no UTF-8. */
-static bool is_utf8(const char *text) {
-  json_t *value = json_string(text);
-  json_decref(value);
-  return value != NULL;
-}
-
 enum mts_err mts_report_write(const struct mts_report_terms *terms, const struct mts_session_row *rows, size_t count,
                               struct mts_report_written *written) {
   struct mts_report_written made = {0};
   enum mts_err err = mts_report_name(terms, &made);
   if (err) return err;
-  if (!is_utf8(terms->organization)) return MTS_ERR_ARGUMENT;
   struct writer *writer = calloc(1, sizeof *writer);
   if (!writer) return MTS_ERR_NO_MEMORY;
   writer->terms = terms;

@@ -79,6 +79,15 @@ class Mail(Sending):
         self.assertNotIn(b"\r", self.sendmail.raw[0])
         self.assertLess(max(map(len, self.sendmail.raw[0].split(b"\n"))), 998)
 
+    def test_our_own_reader_takes_the_mail_once_it_is_signed(self):
+        self.count()
+        self.tell("a.test", "mailto:tlsrpt@a.test")
+        self.send()
+        signed = self.write("signed.eml", b"DKIM-Signature: v=1; a=rsa-sha256; d=sender.example; s=s; h=from; bh=; b=\n" + self.sendmail.raw[0])
+        out = " ".join(self.ends(0, "report", "validate", signed).out.split())
+        self.assertNotIn("breaks rules", out)
+        self.ends(1, "report", "validate", self.write("unsigned.eml", self.sendmail.raw[0]))
+
     def test_the_program_gets_its_own_arguments_and_never_an_address(self):
         self.count()
         self.tell("a.test", "mailto:tlsrpt@a.test")

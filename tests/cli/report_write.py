@@ -85,6 +85,15 @@ class Write(Case):
         self.assertTrue(fetch["failure-reason-code"].startswith("https-status: "))
         self.assertEqual(b["policies"][0]["policy"]["policy-domain"], "mx.b.test")
 
+    def test_where_all_is_known_our_own_reader_finds_no_departure_from_the_rfc(self):
+        known = "type = 'sts', mx = 'mx1.a.test', address = '192.0.2.1', source = '2001:db8::99', helo = 'mx1'"
+        self.record(COUNTED.split("times(40")[0] + f"""times(7, {{ domain = 'a.test', type = 'sts', mx = 'mx1.a.test' }})
+        times(3, {{ domain = 'a.test', {known}, result = 'cert-expired', reason = 'since yesterday' }})
+        times(1, {{ domain = 'a.test', {known}, result = 'tls-handshake', reason = 'no cipher' }})""")
+        for more in ((), ("--plain",)):
+            (path,) = self.of(0, *WHO, "--output", self.folder, *more).lines
+            self.assertIn("fits RFC 8460 to the letter", " ".join(self.ends(0, "report", "validate", path).out.split()))
+
     def test_ids_are_the_same_each_time_and_differ_by_day_domain_and_organization(self):
         self.record(COUNTED)
         self.record("times(1, { domain = 'a.test' })", ago=2)

@@ -421,6 +421,29 @@ static void what_remote_servers_chose_is_text_and_no_address_is_left_out(void **
   mts_report_written_free(&written);
 }
 
+static size_t left; /* allocations of jansson until one fails */
+
+static void *fail_at_last(size_t n) { return left-- == 0 ? (left = 0, NULL) : malloc(n); }
+
+static void without_memory_there_is_no_report_and_nothing_is_left_behind(void **state) {
+  (void)state;
+  struct mts_session_row rows[] = {row("", 1), row("certificate-expired", 2), row("validation-failure", 3)};
+  enum mts_err err = MTS_ERR_NO_MEMORY;
+  size_t tries = 0;
+  rows[1].policy = "version: STSv1\nmode: enforce\nmx: a.example\nmax_age: 86400";
+  json_set_alloc_funcs(fail_at_last, free);
+  for (; err && tries < 2000; tries++) {
+    struct mts_report_written written = {0};
+    left = tries;
+    err = mts_report_write(&terms, rows, 3, &written);
+    assert_true(err == MTS_ERR_NO_MEMORY || err == MTS_OK || (err == MTS_ERR_ARGUMENT && tries == 0));
+    assert_true((written.json.p != NULL) == (err == MTS_OK));
+    mts_report_written_free(&written);
+  }
+  json_set_alloc_funcs(malloc, free);
+  assert_in_range(tries, 50, 1999);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_report_of_appendix_b),
@@ -435,6 +458,7 @@ int main(void) {
       cmocka_unit_test(a_contact_with_letters_beyond_ascii_is_written_in_a_labels),
       cmocka_unit_test(what_has_no_place_in_a_report_is_refused),
       cmocka_unit_test(what_remote_servers_chose_is_text_and_no_address_is_left_out),
+      cmocka_unit_test(without_memory_there_is_no_report_and_nothing_is_left_behind),
   };
   return cmocka_run_group_tests_name("reports that are sent", tests, NULL, NULL);
 }
