@@ -10,17 +10,18 @@
 #include "base/name.h"
 #include "base/utf8.h"
 #include "tlsrpt/gzip.h"
+#include "tlsrpt/report_write.h"
 
 #define DAY_S 86400
 #define DAY_MOST 2932896 /* 9999-12-31, the last that RFC 3339 can write */
 #define LOCAL_PART_MAX 64
-#define GROUPS_MOST (MTS_REPORT_POLICIES_MAX + MTS_POLICY_TYPE_TLSA + 1)
+#define GROUPS_MOST (REPORT_POLICIES_MAX + MTS_POLICY_TYPE_TLSA + 1)
 
 /* ---- the name of a report ---- */
 
 static bool is_organization(const char *text) {
-  size_t n = text ? strnlen(text, MTS_REPORT_ORGANIZATION_MAX + 1) : 0;
-  if (n == 0 || n > MTS_REPORT_ORGANIZATION_MAX) return false;
+  size_t n = text ? strnlen(text, REPORT_ORGANIZATION_MAX + 1) : 0;
+  if (n == 0 || n > REPORT_ORGANIZATION_MAX) return false;
   for (size_t i = 0, length; i < n; i += length) {
     length = mts_utf8_length((const unsigned char *)text + i, n - i);
     if (length == 0 || (unsigned char)text[i] < ' ' || text[i] == 0x7f) return false;
@@ -97,7 +98,7 @@ struct writer {
 };
 
 static uint64_t sum(uint64_t a, uint64_t b) {
-  const uint64_t most = MTS_REPORT_SESSIONS_MAX;
+  const uint64_t most = MTS_REPORT_COUNT_MAX;
   return a > most || b > most - a ? most : a + b;
 }
 
@@ -138,7 +139,7 @@ static struct group *group_of(struct writer *writer, const struct mts_session_ro
   /* RFC 8460 1.1: for DANE the Policy Domain is the TLSA base domain, which is the MX host. */
   if (row->type == MTS_POLICY_TYPE_TLSA && row->mx && mts_name_is_normal(mts_span_of(row->mx))) domain = row->mx;
   struct group *group = group_find(writer, row->type, policy, domain);
-  if (!group && writer->group_count >= MTS_REPORT_POLICIES_MAX) {
+  if (!group && writer->group_count >= REPORT_POLICIES_MAX) {
     policy = "";
     domain = writer->terms->domain;
     group = group_find(writer, row->type, policy, domain);
@@ -208,7 +209,7 @@ static bool choose(const struct mts_report_terms *terms, const struct mts_sessio
   for (size_t i = 0; i < count; i++)
     if (is_of(terms, &rows[i]) && is_failure(&rows[i])) ranked[failures++] = (struct ranked){rows[i].count, i};
   qsort(ranked, failures, sizeof *ranked, by_count);
-  for (size_t i = 0; i < failures && i < MTS_REPORT_DETAILS_MAX; i++) whole[ranked[i].index] = true;
+  for (size_t i = 0; i < failures && i < REPORT_DETAILS_MAX; i++) whole[ranked[i].index] = true;
   free(ranked);
   return true;
 }

@@ -129,9 +129,9 @@
 ---@field report_delay_s? integer|string
 ---name of who sends TLS reports (RFC 8460), for people; without it and report_contact none are written
 ---@field report_organization? string
----envelope senders of reports, whose own sessions are not counted where the mail server tells the sender; empty: report_contact
+---envelope senders whose sessions are not counted where the mail server tells the sender; empty: report_contact
 ---@field report_senders? string|string[]
----program and arguments, separated by blanks, that a report is handed to as mail; recipients stand in its header alone
+---program and arguments that a report is handed to as mail, with recipients in its header
 ---@field report_sendmail? string
 ---no new fetch of the same policy id within this time of a failed one; grows up to a day
 ---@field retry_s? integer|string

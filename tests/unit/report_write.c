@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "mtasts.h"
+#include "tlsrpt/report_write.h"
 
 #define DAY 16892 /* 2016-04-01 */
 #define POLICY "version: STSv1\nmode: testing\nmx: *.mail.company-y.example\nmax_age: 86400"
@@ -203,7 +204,7 @@ static bool add_up(json_t *root, json_int_t *failed, size_t *details) {
 
 static void beyond_the_limit_of_details_the_rarest_become_one_and_nothing_is_lost(void **state) {
   (void)state;
-  enum { ROWS = 3 * MTS_REPORT_DETAILS_MAX };
+  enum { ROWS = 3 * REPORT_DETAILS_MAX };
   static struct mts_session_row rows[ROWS];
   static char reasons[ROWS][16];
   json_int_t total = 0, failed = 0;
@@ -218,13 +219,12 @@ static void beyond_the_limit_of_details_the_rarest_become_one_and_nothing_is_los
   json_t *root = load(&written);
   assert_true(add_up(root, &failed, &details));
   assert_int_equal(failed, total);
-  assert_int_equal(details, MTS_REPORT_DETAILS_MAX + 2);
-  assert_int_equal(written.folded, ROWS - MTS_REPORT_DETAILS_MAX);
+  assert_int_equal(details, REPORT_DETAILS_MAX + 2);
+  assert_int_equal(written.folded, ROWS - REPORT_DETAILS_MAX);
   assert_int_equal(written.details, details);
   json_t *kept = at(root, "policies.0.failure-details");
-  for (size_t i = 0; i < MTS_REPORT_DETAILS_MAX; i++) {
-    assert_true(json_integer_value(json_object_get(json_array_get(kept, i), "failed-session-count")) >
-                ROWS - MTS_REPORT_DETAILS_MAX);
+  for (size_t i = 0; i < REPORT_DETAILS_MAX; i++) {
+    assert_true(json_integer_value(json_object_get(json_array_get(kept, i), "failed-session-count")) > ROWS - REPORT_DETAILS_MAX);
     assert_non_null(json_object_get(json_array_get(kept, i), "failure-reason-code"));
   }
   json_decref(root);
@@ -233,7 +233,7 @@ static void beyond_the_limit_of_details_the_rarest_become_one_and_nothing_is_los
 
 static void beyond_the_limit_of_policies_the_rest_becomes_one_and_nothing_is_lost(void **state) {
   (void)state;
-  enum { ROWS = 3 * MTS_REPORT_POLICIES_MAX };
+  enum { ROWS = 3 * REPORT_POLICIES_MAX };
   static struct mts_session_row rows[2 * ROWS];
   static char policies[ROWS][80];
   json_int_t failed = 0;
@@ -246,7 +246,7 @@ static void beyond_the_limit_of_policies_the_rest_becomes_one_and_nothing_is_los
   }
   struct mts_report_written written = write_rows(rows, 2 * ROWS);
   json_t *root = load(&written);
-  assert_int_equal(json_array_size(at(root, "policies")), MTS_REPORT_POLICIES_MAX + 1);
+  assert_int_equal(json_array_size(at(root, "policies")), REPORT_POLICIES_MAX + 1);
   assert_true(add_up(root, &failed, &details));
   assert_int_equal(failed, 3 * ROWS);
   assert_int_equal(written.successful, 2 * ROWS);
@@ -385,7 +385,7 @@ static void what_has_no_place_in_a_report_is_refused(void **state) {
   }
   char lengthy[300];
   memset(lengthy, 'o', sizeof lengthy);
-  lengthy[MTS_REPORT_ORGANIZATION_MAX + 1] = '\0';
+  lengthy[REPORT_ORGANIZATION_MAX + 1] = '\0';
   wrong.organization = lengthy;
   assert_int_equal(mts_report_write(&wrong, NULL, 0, &written), MTS_ERR_ARGUMENT);
   static const char *const domains[] = {"", "A.example", "a\n.example", "a!b.example", NULL};
