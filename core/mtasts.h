@@ -387,7 +387,7 @@ MTS_PUBLIC void mts_report_written_free(struct mts_report_written *written);
   X(rules_allow, list, "", "what else rules may use: execute (os.execute), popen (io.popen), loadlib (package.loadlib), debug, all; empty: "     \
                            "none of these")                                                                                        \
   X(record, text, "", "file to which filter-mtasts appends what smtpd says, for mtasts replay; empty: none")                       \
-  X(count_sessions, bool, "yes", "what smtpd or Exim loads counts in the store how TLS with mail hosts went, for TLS reporting (RFC 8460)")   \
+  X(count_sessions, bool, "yes", "count in the store how TLS with mail hosts and fetches of policies went, for TLS reporting (RFC 8460)")      \
   X(report_organization, text, "", "name of who sends TLS reports (RFC 8460), for people; without it and report_contact none are written")     \
   X(report_contact, text, "", "address for questions about reports, LOCAL@DOMAIN; its domain is who submits them, and must sign their mail")  \
   X(report_sendmail, text, "/usr/sbin/sendmail -t -oi", "program and arguments that a report is handed to as mail, with recipients in its header")\

@@ -89,7 +89,7 @@
 ---@field ca_file? string
 ---folder of hashed trusted certificates; empty: the system's
 ---@field ca_path? string
----what smtpd or Exim loads counts in the store how TLS with mail hosts went, for TLS reporting (RFC 8460)
+---count in the store how TLS with mail hosts and fetches of policies went, for TLS reporting (RFC 8460)
 ---@field count_sessions? boolean|"yes"|"no"
 ---longest wait for one DNS answer, all servers and tries together
 ---@field dns_deadline_ms? integer|string

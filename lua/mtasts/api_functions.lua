@@ -223,8 +223,8 @@ fn {
     .. 'servers are not served with rules that leave one open. What tls is, of a host of https or smtp: {protocol = "TLSv1.3", cipher =, '
     .. 'error = code of verification ("cert-expired"), chain = {certificate, ...}}, a certificate {subject =, issuer =, names = {name, '
     .. '...}, not_before =, not_after = Unix seconds, key = "RSA"|"EC"|"ED25519", key_bits =, curve = "P-256", signature = '
-    .. '"sha256WithRSAEncryption", self_issued =, fingerprint =, spki =}; no_sni: what verification says, or "tls-handshake", when the host is '
-    .. 'not named. What of this is not told is as it should be, with 60 days left.',
+    .. '"sha256WithRSAEncryption", self_issued =, fingerprint =, spki =}; no_sni: what verification says, or "tls-handshake", '
+    .. 'when the host is not named. What of this is not told is as it should be, with 60 days left.',
   args = {
     { 'told.dns', 'table', '["NAME TYPE"] = {record, ..., ttl = seconds, dnssec = "secure"|"insecure"|"unknown", delay_ms = number, '
       .. 'error = code}, or a code ("servfail"), or {} for no record; types A, AAAA, MX, TXT, TLSA, CNAME (one name)',
