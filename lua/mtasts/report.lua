@@ -8,7 +8,7 @@ local actions <const> = {
   { 'validate', 'Names each departure from RFC 8460.' },
   { 'merge', 'Makes one report of several.' },
   { 'write', 'Reports of what was counted here on a day.' },
-  { 'send', 'Sends them to the domains that ask for them.' },
+  { 'send', 'Sends reports to the domains that ask for them.' },
 }
 
 -- What others send is judged by itself.

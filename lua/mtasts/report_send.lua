@@ -16,6 +16,7 @@ local POST_S <const> = 60
 local AT_ONCE <const> = 16 -- reports
 local NOTE_S <const> = 60 -- beside what a hand-over may take, until its end is noted
 local POST_ANSWER_MOST <const> = 4096
+local PLACES_MOST <const> = 5 -- of one record: each may hang until its deadline
 local MAIL_MOST <const> = 10 << 20 -- RFC 8460 5.2
 
 function send.options(command)
@@ -91,10 +92,11 @@ function Report:places()
   local list, refused = {}, {}
   for _, published in ipairs(record.rua) do
     local to, why = uri.read(published)
-    if to then
+    if to and #list < PLACES_MOST then
       to.uri = published
       list[#list + 1] = to
     else
+      why = why or 'too many stand before it'
       refused[#refused + 1] = published .. ': ' .. why
       self:log('info', '%s is not used: %s', published, why)
     end

@@ -225,6 +225,14 @@ class Post(Sending):
         self.assertEqual(len(web.got), 2)
         self.assertEqual([message["To"] for message in self.sendmail.messages], ["tlsrpt@a.test"])
 
+    def test_of_very_many_places_few_are_tried(self):
+        self.count()
+        web = self.web()
+        web.answer = lambda handler, _: handler.reply(500)
+        self.tell("a.test", *(f"https://r.test:{web.port}/{i}" for i in range(40)), "mailto:x@a.test")
+        self.send(1)
+        self.assertEqual(([path for path, _, _ in web.got], self.sendmail.raw), (["/0", "/1", "/2", "/3", "/4"], []))
+
     def test_one_success_is_enough(self):
         self.count()
         web = self.web()

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC
  * Failures to fetch a policy, as TLS reporting counts them (RFC 8460 4.3.2.2): once for each attempt, never for each lookup. */
+#include <sys/mman.h>
+#include <sys/wait.h>
+
 #include "store_folder.h"
 
 struct counted {
@@ -143,6 +146,41 @@ static void an_attempt_that_the_programs_end_broke_off_counts(void **state) {
   told_close(&told);
 }
 
+/* Each has a world and a clock of its own, all have one store: who may fetch they agree on there. */
+static void of_many_processes_each_attempt_counts_once(void **state) {
+  (void)state;
+  enum { PROCESSES = 16 };
+  int *gets = mmap(NULL, sizeof *gets, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  pid_t pids[PROCESSES];
+  assert_true(gets != MAP_FAILED);
+  for (int i = 0; i < PROCESSES; i++) {
+    pids[i] = fork();
+    assert_true(pids[i] >= 0);
+    if (pids[i] > 0) continue;
+    struct told told;
+    open_world(&told, "yes");
+    tell_fetch_error(&told, "mta-sts.a.test", MTS_ERR_HTTPS_CONNECT);
+    for (int turn = 0; turn < 5; turn++) {
+      look(&told);
+      pass_s(&told, 4000);
+    }
+    __atomic_add_fetch(gets, (int)get_count(&told), __ATOMIC_SEQ_CST);
+    told_close(&told);
+    _exit(0);
+  }
+  for (int i = 0; i < PROCESSES; i++) {
+    int status = 1;
+    assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+    assert_int_equal(status, 0);
+  }
+  struct told told;
+  open_world(&told, "yes");
+  assert_true(*gets > 0);
+  assert_int_equal(count(&told).total, *gets);
+  told_close(&told);
+  munmap(gets, sizeof *gets);
+}
+
 static void no_record_and_dns_failures_are_no_attempt(void **state) {
   (void)state;
   struct told told;
@@ -175,6 +213,7 @@ int main(void) {
       WITH_FOLDER(a_private_policy_host_is_a_failure_to_fetch),
       WITH_FOLDER(an_attempt_that_mail_did_not_wait_for_counts_by_its_end),
       WITH_FOLDER(an_attempt_that_the_programs_end_broke_off_counts),
+      WITH_FOLDER(of_many_processes_each_attempt_counts_once),
       WITH_FOLDER(no_record_and_dns_failures_are_no_attempt),
       WITH_FOLDER(who_counts_no_sessions_counts_none_of_these),
   };
