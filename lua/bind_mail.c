@@ -59,7 +59,8 @@ static void set_flag(lua_State *L, const char *key, bool flag) {
 }
 
 static bool ends_in(const char *text, const char *end) {
-  size_t n = text ? strlen(text) : 0, m = strlen(end);
+  if (!text) return false;
+  size_t n = strlen(text), m = strlen(end);
   return n >= m && strcasecmp(text + n - m, end) == 0;
 }
 

@@ -92,7 +92,7 @@ void report_check_name(struct report_reader *r, const char **text, const char *k
     report_leave(r, path);
   }
   if (err) return;
-  if (star) memcpy(form, "*.", 2);
+  if (star) form[0] = '*', form[1] = '.';
   const char *kept = report_keep(r, mts_span_of(form));
   if (kept) *text = kept;
 }
@@ -102,7 +102,8 @@ void report_check_contact(struct report_reader *r, const char *contact, const ch
   char quote[MTS_QUOTE_SIZE], name[MTS_NAME_SIZE];
   if (!contact) return;
   const char *mark = strrchr(contact, '@');
-  bool fits = mark && mark > contact && !strpbrk(contact, " <>(),;:\\");
+  bool quoted = mark && mark - contact > 2 && contact[0] == '"' && mark[-1] == '"';
+  bool fits = mark && mark > contact && (quoted || strcspn(contact, " <>(),;:\\\"") >= (size_t)(mark - contact));
   if (fits && mark[1] != '[') fits = mts_name_normalise(mts_span_of(mark + 1), name) == MTS_OK;
   if (!fits)
     NOTE_AT("contact-info", "report-contact", true, SCHEMA, at, "contact-info \"%s\" is no mail address like LOCAL@DOMAIN",

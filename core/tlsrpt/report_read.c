@@ -185,7 +185,10 @@ static void read_entries(struct report_reader *r, struct report_node list) {
   }
   if (count == 0 || r->err) return;
   report->policies = report_take(report, count * sizeof *report->policies);
-  if (!report->policies) report_fail(r, MTS_ERR_NO_MEMORY);
+  if (!report->policies) {
+    report_fail(r, MTS_ERR_NO_MEMORY);
+    return;
+  }
   const char *from = list.at;
   for (size_t i = 0; i < count && !r->err; i++) {
     struct report_node entry = single ? list : report_element(r, list, i, &from);
@@ -289,6 +292,7 @@ enum mts_err mts_report_parse(struct mts_span bytes, enum mts_profile profile, s
                               struct mts_findings *findings) {
   struct report_reader r = {.report = report_new()};
   if (!r.report) return MTS_ERR_NO_MEMORY;
+  if (!bytes.p) bytes = mts_span("", 0);
   mts_notes_begin(&r.notes, findings);
   enum mts_err err = parse(&r, bytes, profile);
   mts_notes_end(&r.notes);

@@ -80,7 +80,7 @@ const char *report_read_text(struct report_reader *r, struct report_node object,
   struct mts_span text = text_of(r, field, key, spare);
   if (text.p && text.n == 0 && need != REPORT_OPTIONAL)
     report_note(r, "report-empty", need == REPORT_REQUIRED, SCHEMA, field.at, "%s is empty", key);
-  if (text.n > 0) {
+  if (text.p && text.n > 0) {
     text = bounded(r, text, field.at);
     kept = report_keep(r, text);
     if (kept && strlen(kept) != text.n)
@@ -166,8 +166,8 @@ struct lines {
 
 /* Without room it counts only. */
 static void add_line(struct lines *to, struct mts_span line, const char *at) {
-  while (line.n && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == ' ')) line.n--;
-  if (line.n == 0) return;
+  while (line.p && line.n && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == ' ')) line.n--;
+  if (!line.p || line.n == 0) return;
   if (!to->list) {
     to->count++;
     return;

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: ISC
--- mtasts report ACTION ...: TLS reporting (RFC 8460). Each action is a module of its own: options(command), main(args, cli).
+-- mtasts report ACTION ...: TLS reporting (RFC 8460). Each action is a module of its own: options(command), main(args, cli), and uses, as a
+-- command has it, where that is not 'nothing'.
 local report = {}
 
 -- In the order of the help.
@@ -11,10 +12,6 @@ local actions <const> = {
   { 'send', 'Sends reports to the domains that ask for them.' },
 }
 
--- What others send is judged by itself.
-local by_settings <const> = { write = true, send = true }
-function report.uses(args) return by_settings[args.action] and 'settings' or 'nothing' end
-
 local function module_of(name) return require('mtasts.report_' .. name) end
 
 function report.options(command)
@@ -25,6 +22,8 @@ function report.options(command)
     module_of(action[1]).options(one)
   end
 end
+
+function report.uses(args) return module_of(args.action).uses or 'nothing' end
 
 function report.main(args, cli)
   return module_of(args.action).main(args, cli)

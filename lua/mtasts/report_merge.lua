@@ -99,13 +99,6 @@ local function entry_of(groups, list, policy)
   return entry
 end
 
-local function failed_of(policy)
-  if policy.failed then return policy.failed end
-  local count = 0
-  for _, failure in ipairs(policy.failures) do count = sum.add(count, failure.count) end
-  return count
-end
-
 -- {policy entries} of reports, counts summed.
 function merge.policies(reports)
   local groups, list = {}, core.json_array {}
@@ -114,7 +107,7 @@ function merge.policies(reports)
       local entry = entry_of(groups, list, policy)
       local summary = entry.summary
       summary['total-successful-session-count'] = sum.add(summary['total-successful-session-count'], policy.successful)
-      summary['total-failure-session-count'] = sum.add(summary['total-failure-session-count'], failed_of(policy))
+      summary['total-failure-session-count'] = sum.add(summary['total-failure-session-count'], sum.failed(policy))
       for _, failure in ipairs(policy.failures) do add_failure(entry, failure) end
     end
   end

@@ -7,7 +7,7 @@ local terms = require 'mtasts.report_terms'
 local text = require 'mtasts.text'
 local uri = require 'mtasts.report_uri'
 
-local send = {}
+local send = { uses = 'settings' }
 
 local DAYS <const> = 2 -- yesterday's, and what is still tried of the day before
 local LOOK_S <const> = 300 -- a claim until the report is written; who died holds it up no longer

@@ -8,6 +8,14 @@ sum.MOST = (1 << 53) - 1 -- RFC 7493 2.2; a sum stops there
 
 function sum.add(a, b) return math.min((a or 0) + (b or 0), sum.MOST) end
 
+-- How many sessions failed: what the details say where the sum is not told.
+function sum.failed(policy)
+  if policy.failed then return policy.failed end
+  local count = 0
+  for _, failure in ipairs(policy.failures) do count = sum.add(count, failure.count) end
+  return count
+end
+
 local DAY <const> = 86400
 
 local function earlier(a, b) return a and b and math.min(a, b) or a or b end
@@ -78,7 +86,8 @@ local function add_policy(groups, order, policy, report)
   local entry = entry_of(groups, order, policy)
   entry.reports = entry.reports + 1
   entry.successful = sum.add(entry.successful, policy.successful)
-  entry.failed = sum.add(entry.failed, policy.failed)
+  local failed = sum.failed(policy)
+  entry.failed = sum.add(entry.failed, failed)
   if not (policy.successful and policy.failed) then entry.uncounted = true end
   entry.begins_at, entry.ends_at = earlier(entry.begins_at, report.begins_at), later(entry.ends_at, report.ends_at)
   if report.organization then entry.reporters[report.organization] = true end
@@ -86,7 +95,7 @@ local function add_policy(groups, order, policy, report)
     local day = report.begins_at // DAY
     local of_day = entry.days[day] or { successful = 0, failed = 0 }
     entry.days[day] = of_day
-    of_day.successful, of_day.failed = sum.add(of_day.successful, policy.successful), sum.add(of_day.failed, policy.failed)
+    of_day.successful, of_day.failed = sum.add(of_day.successful, policy.successful), sum.add(of_day.failed, failed)
   end
   for _, failure in ipairs(policy.failures) do add_failure(entry, failure, report) end
 end

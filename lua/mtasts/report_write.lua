@@ -4,7 +4,7 @@ local core = require 'mtasts.core'
 local dates = require 'mtasts.dates'
 local terms = require 'mtasts.report_terms'
 
-local write = {}
+local write = { uses = 'settings' }
 
 function write.options(command)
   terms.options(command)

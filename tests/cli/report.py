@@ -370,6 +370,30 @@ class Page(Reports):
         xml.dom.minidom.parseString(self.report(0, "show", "--html", self.write("y", json.dumps({"policies": []}).encode())).out)
 
 
+CORPUS = os.environ.get("MTASTS_CORPUS")
+
+
+@unittest.skipUnless(CORPUS, "MTASTS_CORPUS names no folder with real reports")
+class Corpus(Reports):
+    def test_real_reports_together_and_each_alone(self):
+        import xml.dom.minidom
+        folder = os.path.join(CORPUS, "reports")
+        (value,) = self.ends(2, "report", "show", "--json", folder).json
+        self.assertGreater(value["reports"], 20)
+        self.assertEqual({one["error"]["code"] for one in value["unread"]}, {"report-syntax"})
+        xml.dom.minidom.parseString(self.fit(self.ends(2, "report", "show", "--html", folder)).out)
+        refused = {one["file"] for one in value["unread"]}
+        for name in sorted(os.listdir(folder)):
+            path = os.path.join(folder, name)
+            code = self.fit(self.run_program("report", "validate", path)).code
+            self.assertEqual(code == 2, path in refused, name)
+            merged = self.fit(self.run_program("report", "merge", path, "--contact", "a@a.test", "--organization", "A"))
+            self.assertNotIn("internal error", merged.error)
+            # A report to the letter stays one.
+            if code == 0:
+                self.assertEqual(merged.code, 0, name)
+
+
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 
 

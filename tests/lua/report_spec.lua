@@ -80,6 +80,12 @@ describe('a sum of reports', function()
     assert.equal(3, #total.policies)
   end)
 
+  it('counts the details where there is no sum, and says that a count is missing', function()
+    local total = sum.up { source((JSON:gsub(', "total%-failure%-session%-count": 2', ''))) }
+    assert.equal(2, total.policies[1].failed)
+    assert.is_true(total.policies[1].uncounted)
+  end)
+
   it('has no number beyond those that every program reads', function()
     assert.equal(sum.MOST, sum.add(sum.MOST, 1))
     assert.equal(3, sum.add(nil, 3))

@@ -120,6 +120,7 @@ static void what_cannot_be_misread_is_taken_and_noted(void **s) {
       {"{\"organization-name\":5}", "report-type", "organization-name", false},
       {"{\"contact-info\":null}", "report-null", "contact-info", false},
       {"{\"contact-info\":\"A <a@a.test>\"}", "report-contact", "contact-info", false},
+      {"{\"contact-info\":\"a@b\\u0000\"}", "report-contact", "contact-info", false},
       {"{\"report-id\":\"\"}", "report-empty", "report-id", false},
       {"{" HEAD RANGE "\"policies\":[{" POLICY "," SUMMARY ",\"failure-details\":" FAILURE "}]}", "report-not-array",
        "policies[0].failure-details", false},
@@ -150,6 +151,34 @@ static void what_cannot_be_misread_is_taken_and_noted(void **s) {
   for (size_t i = 0; i < COUNT(cases); i++) check(cases[i].text, MTS_OK, cases[i].code, cases[i].path, cases[i].strict);
 }
 
+static void addresses_of_any_form_are_a_contact(void **s) {
+  (void)s;
+  static const struct {
+    const char *contact;
+    bool fits;
+  } cases[] = {{"a@b.test", true},
+               {"\\\"a b, c\\\"@b.test", true},
+               {"a+b/c=d@b.test", true},
+               {"a@[192.0.2.1]", true},
+               {"a", false},
+               {"@b.test", false},
+               {"a@", false},
+               {"a b@b.test", false},
+               {"mailto:a@b.test", false},
+               {"A <a@b.test>", false},
+               {"a@b.test, c@d.test", false},
+               {"a@b test", false},
+               {"\\\"a@b.test", false}};
+  for (size_t i = 0; i < COUNT(cases); i++) {
+    char text[200];
+    snprintf(text, sizeof text, "{\"contact-info\":\"%s\"}", cases[i].contact);
+    struct reading got = read_text(text);
+    assert_err(got.err, MTS_OK, text);
+    if ((noted(&got, "report-contact") == NULL) != cases[i].fits) fail_msg("%s", text);
+    done(&got);
+  }
+}
+
 static void what_could_be_misread_is_refused(void **s) {
   (void)s;
   static const char *const counts[] = {
@@ -172,6 +201,10 @@ static void what_could_be_misread_is_refused(void **s) {
   assert_err(nul.err, MTS_ERR_REPORT_SYNTAX, "a NUL between tokens");
   assert_int_equal(nul.findings.list[0].column, 20);
   done(&nul);
+  struct reading nothing = {0};
+  assert_err(mts_report_parse(mts_span(NULL, 0), MTS_PROFILE_DEFAULT, &nothing.report, NULL), MTS_ERR_REPORT_SYNTAX,
+             "no bytes at all");
+  assert_null(nothing.report);
   check("{}", MTS_ERR_REPORT_FIELDS, "report-fields", "", false);
   check("[" WHOLE "," WHOLE "]", MTS_ERR_REPORT_FIELDS, "report-fields", "", false);
   check("\"a\"", MTS_ERR_REPORT_SYNTAX, "report-syntax", "", false);
@@ -385,6 +418,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_report_to_the_letter_is_read_whole),
       cmocka_unit_test(what_cannot_be_misread_is_taken_and_noted),
+      cmocka_unit_test(addresses_of_any_form_are_a_contact),
       cmocka_unit_test(what_could_be_misread_is_refused),
       cmocka_unit_test(deviations_know_line_and_column),
       cmocka_unit_test(hostile_texts_are_made_visible),
