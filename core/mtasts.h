@@ -318,6 +318,45 @@ struct mts;
  * domain that is none, an unknown type), STORE_NONE (setting store is "none"; not logged), STORE_*, NO_MEMORY. */
 MTS_PUBLIC enum mts_err mts_session_record(struct mts *m, const struct mts_session *session);
 
+/* ---- reports that are sent (RFC 8460 4) ------------------------------------------------------------------------------------------ */
+
+#define MTS_REPORT_ID_SIZE 288   /* the day, a hash and a domain */
+#define MTS_REPORT_FILE_SIZE 640 /* two domains, two times and a hash */
+/* One counter: how many sessions of a UTC day ended alike. Texts are printable ASCII, "" when not known. */
+struct mts_session_row {
+  int64_t day; /* from 1970-01-01 = 0 */
+  const char *domain;
+  enum mts_policy_type type;
+  const char *policy; /* RFC 8460 4.4 policy-string: lines separated by \n */
+  const char *result; /* RFC 8460 4.3; "": it went well */
+  const char *mx, *address, *source, *helo, *reason;
+  uint64_t count;
+  int64_t first_at, last_at;
+};
+
+struct mts_report_terms {
+  const char *organization, *contact; /* UTF-8, at most 200 bytes; LOCAL@DOMAIN, of which the domain is the submitter (5.3) */
+  const char *domain;                 /* whom the report is for, normalised */
+  int64_t day;                        /* from 1970-01-01 = 0 */
+};
+struct mts_report_written {
+  char id[MTS_REPORT_ID_SIZE];     /* of day, domain and organization alone; what stands left of the "@" in an address */
+  char file[MTS_REPORT_FILE_SIZE]; /* RFC 8460 5.1, ending in ".json"; of the compressed bytes ".json.gz" */
+  char contact[2 * MTS_NAME_SIZE], submitter[MTS_NAME_SIZE]; /* the domain in A-labels */
+  struct mts_span json, gzip;                                /* both end in a NUL that does not count */
+  size_t policies, details, folded; /* folded: counters that became part of another detail, for the limits above */
+  uint64_t successful, failed;      /* over all policies */
+};
+
+/* What the id of such a report is and who submits it: the rest of *written is zero. Errors: ARGUMENT for an organization or contact that
+ * has no place in a report. */
+MTS_PUBLIC enum mts_err mts_report_name(const struct mts_report_terms *terms, struct mts_report_written *written);
+/* The counters of one day and domain as a report; rows of others are not looked at. The same rows in the same order give the same bytes. Limits
+ * (tlsrpt/report_write.h) cost details, no counts. Free with mts_report_written_free. Errors: ARGUMENT as above, NO_MEMORY. */
+MTS_PUBLIC enum mts_err mts_report_write(const struct mts_report_terms *terms, const struct mts_session_row *rows, size_t count,
+                                         struct mts_report_written *written);
+MTS_PUBLIC void mts_report_written_free(struct mts_report_written *written);
+
 /* ---- settings ------------------------------------------------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -348,7 +387,12 @@ MTS_PUBLIC enum mts_err mts_session_record(struct mts *m, const struct mts_sessi
   X(rules_allow, list, "", "what else rules may use: execute (os.execute), popen (io.popen), loadlib (package.loadlib), debug, all; empty: "     \
                            "none of these")                                                                                        \
   X(record, text, "", "file to which filter-mtasts appends what smtpd says, for mtasts replay; empty: none")                       \
-  X(count_sessions, bool, "yes", "what smtpd or Exim loads counts in the store how TLS with mail hosts went, for TLS reporting (RFC 8460)")   \
+  X(count_sessions, bool, "yes", "count in the store how TLS with mail hosts and fetches of policies went, for TLS reporting (RFC 8460)")      \
+  X(report_organization, text, "", "name of who sends TLS reports (RFC 8460), for people; without it and report_contact none are written")     \
+  X(report_contact, text, "", "address for questions about reports, LOCAL@DOMAIN; its domain is who submits them, and must sign their mail")  \
+  X(report_sendmail, text, "/usr/sbin/sendmail -t -oi", "program and arguments that a report is handed to as mail, with recipients in its header")\
+  X(report_delay_s, number, "14400", "a report is sent after a random time of at most this, so that not all arrive at once")                \
+  X(report_senders, list, "", "envelope senders whose sessions are not counted where the mail server tells the sender; empty: report_contact")  \
   X(memory_entries, number, "20000", "domains kept in memory by a long-lived program")                                             \
   X(memory_s, number, "10", "how long memory is believed before the store is asked again")                                         \
   X(log, choice, "stderr", "stderr, syslog, json (lines on stderr) or none")                                                       \

@@ -132,11 +132,14 @@ struct mts_https_look {
   size_t max_bytes;                 /* of the body; the rest is not read */
   const char *user_agent;           /* NULL: the usual one */
   bool head, no_sni;
+  struct mts_span post;   /* sent with POST, where p is not NULL; copied */
+  const char *media_type; /* of it */
 };
 struct mts_https_seen {
   enum mts_err err; /* HTTPS_*, what kept it from a whole answer; a status of whatever kind does not, nor a certificate */
   char detail[160];
   bool connected;
+  bool posted;     /* all of what was to be sent with POST was sent */
   unsigned status; /* 0: none came */
   size_t header_count;
   struct mts_span headers; /* name NUL value NUL, for each; names in lower case, the first of each */

@@ -170,6 +170,7 @@ static void push_https(lua_State *L, const char *host, const struct seen *seen) 
   if (seen->port) set_number(L, "port", seen->port);
   set_error(L, https->err, host, https->detail);
   if (https->status) set_number(L, "status", https->status);
+  if (https->posted) set_flag(L, "posted", true);
   push_headers(L, https);
   lua_setfield(L, -2, "headers");
   set_bytes(L, "body", https->body);
@@ -362,9 +363,18 @@ static int l_see_dns(lua_State *L) {
   return wait_or_fail(L, op, err, look, dns_k);
 }
 
-/* see_https{host, path, address, port, method, user_agent, sni, max_bytes, timeout} */
+/* What is sent with POST. It stays on the stack. */
+static void post_option(lua_State *L, int index, struct look_opts *opts) {
+  opts->media_type = text_option(L, index, "media_type", LOOK_TEXT_BYTES);
+  if (lua_getfield(L, index, "post") == LUA_TNIL) return;
+  luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING && opts->media_type, index, "'post' is a string and goes with 'media_type'");
+  opts->post.p = lua_tolstring(L, -1, &opts->post.n);
+}
+
+/* see_https{host, path, address, port, method, user_agent, sni, max_bytes, timeout, post, media_type} */
 static int l_see_https(lua_State *L) {
-  static const char *const known[] = {"host", "path", "address", "port", "method", "user_agent", "sni", "max_bytes", "timeout"};
+  static const char *const known[] = {"host", "path",      "address", "port", "method",    "user_agent",
+                                      "sni",  "max_bytes", "timeout", "post", "media_type"};
   static const char *const methods[] = {"GET", "HEAD", NULL};
   struct env *env = env_get(L);
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -381,6 +391,8 @@ static int l_see_https(lua_State *L) {
   luaL_argcheck(L, !opts.path || (opts.path[0] == '/' && !strpbrk(opts.path, " #")), 1,
                 "'path' begins with '/' and has neither blanks nor '#'");
   opts.user_agent = text_option(L, 1, "user_agent", LOOK_TEXT_BYTES);
+  post_option(L, 1, &opts);
+  luaL_argcheck(L, !opts.post.p || !opts.head, 1, "'post' does not go with 'HEAD'");
   const char *host = host_option(L, 1);
   env_outside(L, env);
   struct mts *m = env_context(L, env);

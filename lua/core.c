@@ -20,6 +20,7 @@ __attribute__((visibility("default"))) int luaopen_mtasts_core(lua_State *L) {
   add(L, json_functions);
   add(L, store_functions);
   add(L, session_functions);
+  add(L, report_functions);
   add(L, terminal_functions);
   add(L, wait_functions);
   add(L, guard_functions);

@@ -226,7 +226,7 @@ enum mts_err error_named(const char *name);
 
 extern const luaL_Reg pure_functions[], context_functions[], lookup_functions[], probe_functions[], see_functions[],
     hook_functions[], fake_functions[], told_functions[], json_functions[], store_functions[], session_functions[],
-    terminal_functions[], wait_functions[], guard_functions[], folder_functions[];
+    report_functions[], terminal_functions[], wait_functions[], guard_functions[], folder_functions[];
 
 int luaopen_mtasts_core(lua_State *L);
 

@@ -15,7 +15,7 @@ struct https_look_job {
   struct mts_fake *fake;
   struct told *told; /* NULL: nobody is there */
   bool elsewhere;    /* another path than that of the policy, of which nothing was told */
-  bool head, no_sni;
+  bool head, no_sni, posts;
   enum mts_err err;
   uint32_t ms;
   size_t max_bytes;
@@ -62,6 +62,7 @@ static void show_page(const struct https_look_job *https, struct mts_https_seen 
   const struct told *told = https->told;
   seen->first_byte_ms = https->ms;
   seen->status = https->elsewhere ? 404 : status_of(told);
+  seen->posted = https->posts;
   if (https->elsewhere) return;
   if (!collect_headers(told, headers, &seen->header_count)) seen->err = MTS_ERR_NO_MEMORY;
   seen->headers = mts_span(headers->p, headers->n);
@@ -122,6 +123,7 @@ enum mts_err fake_look_https(struct mts_net *net, const struct mts_https_look *l
   memcpy(https->host, topic->name, sizeof https->host);
   https->head = look->head;
   https->no_sni = look->no_sni;
+  https->posts = look->post.p != NULL;
   https->max_bytes = look->max_bytes;
   https->done = done;
   https->arg = arg;

@@ -190,12 +190,19 @@ static void explain(struct look *look, CURLcode result) {
   mts_text_format(look->seen.detail, sizeof look->seen.detail, "%s", why);
 }
 
+static void note_posted(struct look *look) {
+  curl_off_t sent = 0;
+  if (look->request.post.p && curl_easy_getinfo(look->easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK)
+    look->seen.posted = sent == (curl_off_t)look->request.post.n;
+}
+
 static void ended(void *arg, CURLcode result) {
   struct look *look = arg;
   look->running = false;
   look->seen.ms = passed(look, look->began_ms);
   look->seen.err = error_of(look, result);
   if (look->seen.err) explain(look, result);
+  note_posted(look);
   struct mts_https_seen seen = look->seen;
   struct mts_buf kept = look->kept, body = look->body; /* they outlive it until the callback has returned */
   struct mts_tls_seen *tls = look->tls;
@@ -247,6 +254,18 @@ static enum mts_err set_url(struct look *look) {
   return err ? err : add_line(&look->connect_to, "::", place); /* whatever the URL says, this is where it goes */
 }
 
+/* At once, without asking first whether it may (Expect): the other side may not know that. curl makes a copy of its own. */
+static enum mts_err set_post(struct look *look) {
+  const struct mts_https_look *request = &look->request;
+  enum mts_err err = add_line(&look->headers, "Content-Type: ", request->media_type);
+  if (!err) err = add_line(&look->headers, "Expect:", "");
+  if (err) return err;
+  curl_easy_setopt(look->easy, CURLOPT_POST, 1L);
+  curl_easy_setopt(look->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->post.n);
+  bool good = curl_easy_setopt(look->easy, CURLOPT_COPYPOSTFIELDS, request->post.p) == CURLE_OK;
+  return good ? MTS_OK : MTS_ERR_NO_MEMORY;
+}
+
 static enum mts_err set_request(struct look *look) {
   CURL *easy = look->easy = curl_easy_init();
   if (!easy) return MTS_ERR_NO_MEMORY;
@@ -255,7 +274,7 @@ static enum mts_err set_request(struct look *look) {
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
   enum mts_err err = set_url(look);
-  if (!err) err = add_line(&look->headers, "Accept: ", "text/plain");
+  if (!err) err = look->request.post.p ? set_post(look) : add_line(&look->headers, "Accept: ", "text/plain");
   if (err) return err;
   bool good = curl_easy_setopt(easy, CURLOPT_PROXY, look->job.world->config.https_proxy) == CURLE_OK;
   good &= curl_easy_setopt(easy, CURLOPT_NOPROXY, "") == CURLE_OK;
@@ -266,7 +285,7 @@ static enum mts_err set_request(struct look *look) {
   if (connect_ms == 0 || connect_ms > look->request.deadline_ms) connect_ms = look->request.deadline_ms;
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)look->request.deadline_ms);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
-  curl_easy_setopt(easy, CURLOPT_NOBODY, look->request.head ? 1L : 0L);
+  if (look->request.head) curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
   curl_easy_setopt(easy, CURLOPT_CONNECT_TO, look->connect_to);
   curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, look);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, look->headers);
@@ -279,7 +298,7 @@ static enum mts_err set_request(struct look *look) {
 }
 
 /* Printable, so that no second header can stand in it. */
-static bool is_user_agent(const char *text) {
+static bool is_value(const char *text) {
   for (; *text; text++) {
     if (*text < ' ' || *text >= 127) return false;
   }
@@ -289,7 +308,8 @@ static bool is_user_agent(const char *text) {
 enum mts_err https_look_start(struct world *world, const struct mts_https_look *request, mts_https_seen_fn done, void *arg,
                               struct mts_job **job) {
   if (!https_can_ask(request->host, request->path)) return MTS_ERR_ARGUMENT;
-  if (request->user_agent && !is_user_agent(request->user_agent)) return MTS_ERR_ARGUMENT;
+  if (request->user_agent && !is_value(request->user_agent)) return MTS_ERR_ARGUMENT;
+  if (request->post.p && (request->head || !request->media_type || !is_value(request->media_type))) return MTS_ERR_ARGUMENT;
   X509_STORE *store;
   enum mts_err err = trust_store(world, &store);
   if (err != MTS_OK) return err;

@@ -10,6 +10,7 @@
 #include "resolve/addresses.h"
 #include "resolve/cache.h"
 #include "resolve/life.h"
+#include "resolve/record.h"
 
 #define LEASE_MS 5000 /* an owner that died delays the others by this much */
 #define LEASE_RENEW_MS 2000
@@ -34,6 +35,7 @@ struct flight {
   struct mts_job *job;
   struct addresses addresses;
   bool asking_addresses, fetching;
+  bool overdue; /* mail no longer waits for what goes on */
   bool has_record;
   struct mts_record record;
   char policy_host[MTS_NAME_SIZE];
@@ -81,6 +83,9 @@ static void let_go(struct flight *flight) {
 
 static void drop(struct work *work) {
   struct flight *flight = (struct flight *)work;
+  /* Mail has gone without, and nobody waits for the end: so this was it. After a fork the attempt is the parent's. */
+  if (flight->overdue && (flight->fetching || flight->asking_addresses) && net_of(flight))
+    record_fetch_failure(flight->m, &flight->entry, MTS_ERR_HTTPS_DEADLINE, "while mail waited");
   let_go(flight);
   while (flight->waiters) flight_leave(flight->waiters);
   release(flight);
@@ -146,6 +151,7 @@ static void finish(struct flight *flight, bool learned) {
 
 static void fetch_failed(struct flight *flight, enum mts_err err, const char *detail) {
   const char *id = flight->has_record ? flight->record.id : flight->entry.id;
+  record_fetch_failure(flight->m, &flight->entry, err, detail);
   life_fetch_failed(&flight->entry, now(flight), id, err, detail, flight->m->retry_s);
   finish(flight, true);
 }
@@ -459,6 +465,7 @@ void flight_note_overdue(struct flight_waiter *waiter, struct mts_entry *entry) 
   /* Another process may be asking: what it has found meanwhile is not to be undone by what we knew before. */
   if (!flight->leased && take_from_store(flight, entry) && !life_is_due(entry, now(flight))) return;
   if (flight->fetching || flight->asking_addresses) {
+    flight->overdue = true;
     const char *id = flight->has_record ? flight->record.id : entry->id;
     life_fetch_failed(entry, now(flight), id, MTS_ERR_HTTPS_DEADLINE, "while mail waited", flight->m->retry_s);
   } else {

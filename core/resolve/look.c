@@ -17,7 +17,7 @@ struct look {
   struct mts *m;
   enum look_kind kind;
   char host[MTS_NAME_SIZE];
-  struct look_opts opts; /* path and user_agent are owned */
+  struct look_opts opts; /* its texts are owned */
   int64_t began_ms, ends_ms;
   union {
     look_dns_fn dns;
@@ -36,6 +36,8 @@ static int64_t mono(const struct look *look) { return mts_clock_mono_ms(&look->m
 static void look_free(struct look *look) {
   free((void *)(uintptr_t)look->opts.path);
   free((void *)(uintptr_t)look->opts.user_agent);
+  free((void *)(uintptr_t)look->opts.media_type);
+  free((void *)(uintptr_t)look->opts.post.p);
   free(look);
 }
 
@@ -142,7 +144,9 @@ static enum mts_err try_address(struct look *look) {
                                      .max_bytes = opts->max_bytes,
                                      .user_agent = opts->user_agent,
                                      .head = opts->head,
-                                     .no_sni = opts->no_sni};
+                                     .no_sni = opts->no_sni,
+                                     .post = opts->post,
+                                     .media_type = opts->media_type};
     return net->ops->look_https(net, &request, https_seen, look, &look->job);
   }
   struct mts_smtp_look request = {.host = look->host,
@@ -192,6 +196,14 @@ static bool own(const char **text) {
   return copy != NULL;
 }
 
+static bool own_bytes(struct mts_span *bytes) {
+  if (!bytes->p) return true;
+  char *copy = malloc(bytes->n + 1);
+  if (copy) memcpy(copy, bytes->p, bytes->n);
+  bytes->p = copy;
+  return copy != NULL;
+}
+
 static enum mts_err look_new(struct mts *m, enum look_kind kind, const char *host, const struct look_opts *opts, void *arg,
                              struct look **look) {
   context_after_fork(m);
@@ -211,6 +223,8 @@ static enum mts_err look_new(struct mts *m, enum look_kind kind, const char *hos
   if (kind == LOOK_HTTPS && !made->opts.path) made->opts.path = DEFAULT_PATH;
   bool owned = own(&made->opts.path);
   owned &= own(&made->opts.user_agent);
+  owned &= own(&made->opts.media_type);
+  owned &= own_bytes(&made->opts.post);
   if (!owned) {
     look_free(made);
     return MTS_ERR_NO_MEMORY;

@@ -18,6 +18,8 @@ struct look_opts {
   const char *user_agent;
   size_t max_bytes;
   bool head;
+  struct mts_span post; /* lent for the call, as its media type */
+  const char *media_type;
   /* SMTP */
   enum mts_newest_tls newest_tls;
   bool inject;

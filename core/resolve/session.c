@@ -4,6 +4,8 @@
 
 #include "base/buf.h"
 #include "resolve/cache.h"
+#include "resolve/life.h"
+#include "resolve/record.h"
 #include "tlsrpt/session.h"
 
 /* What is kept of the texts, made fit. */
@@ -68,4 +70,19 @@ enum mts_err mts_session_record(struct mts *m, const struct mts_session *session
   if (!err) err = add(m, session, destination.domain, applied ? policy.p : "");
   mts_buf_free(&policy);
   return err;
+}
+
+/* RFC 8460 4.3.2.2. What is known of the domain says under which policy its mail went on; that a fetch is held back is no attempt. */
+void record_fetch_failure(struct mts *m, const struct mts_entry *entry, enum mts_err err, const char *detail) {
+  const char *type = mts_err_result_type(err);
+  if (!type || err == MTS_ERR_HTTPS_HELD || !m->has_store || !settings_bool(m->settings, SETTING_count_sessions)) return;
+  bool holds = life_policy_holds(entry, mts_now(m)) && entry->policy->mode != MTS_MODE_NONE;
+  char reason[MTS_SESSION_REASON_SIZE];
+  mts_text_format(reason, sizeof reason, "%s: %s", mts_err_name(err), detail && *detail ? detail : mts_err_message(err));
+  const struct mts_session session = {.domain = entry->domain,
+                                      .type = holds ? MTS_POLICY_TYPE_STS : MTS_POLICY_TYPE_NONE,
+                                      .policy = holds ? entry->policy : NULL,
+                                      .err = err,
+                                      .reason = reason};
+  mts_session_record(m, &session); /* the store says itself what is wrong with it */
 }

@@ -48,6 +48,7 @@ static const struct {
     {SETTING_refresh_s, 60, 604800},
     /* RFC 8461 3.3: five minutes or longer. */
     {SETTING_retry_s, 300, 86400},
+    {SETTING_report_delay_s, 0, 43200},
     {SETTING_memory_entries, 0, 10000000},
     {SETTING_memory_s, 0, 3600},
 };
@@ -272,6 +273,11 @@ uint32_t settings_number(const struct mts_settings *settings, enum setting which
 bool settings_bool(const struct mts_settings *settings, enum setting which) {
   bool value = false;
   return read_bool(settings_text(settings, which), &value) && value;
+}
+
+const char *settings_reporters(const struct mts_settings *settings) {
+  const char *named = settings_text(settings, SETTING_report_senders);
+  return named[0] ? named : settings_text(settings, SETTING_report_contact);
 }
 
 unsigned settings_choice(const struct mts_settings *settings, enum setting which) {

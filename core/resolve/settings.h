@@ -20,6 +20,8 @@ bool settings_bool(const struct mts_settings *settings, enum setting which);
 const char *settings_rules_file(const struct mts_settings *settings);
 /* The same, whether the system's file is there or not; NULL: the settings want none. */
 const char *settings_rules_place(const struct mts_settings *settings);
+/* Envelope senders of reports, separated by commas or blanks. */
+const char *settings_reporters(const struct mts_settings *settings);
 unsigned settings_choice(const struct mts_settings *settings, enum setting which); /* index into the words of its table */
 
 enum { DNSSEC_CHOICE_AUTO, DNSSEC_CHOICE_AD, DNSSEC_CHOICE_VALIDATE, DNSSEC_CHOICE_OFF };

@@ -68,6 +68,22 @@ const char *const store_schema_steps[] = {
     " last_at INTEGER NOT NULL,"
     " PRIMARY KEY(day, domain, type, policy, result, mx, address, source, helo, reason)"
     ") WITHOUT ROWID;",
+    /* 2 -> 3 */
+    "CREATE TABLE delivery("
+    " day INTEGER NOT NULL," /* as in session */
+    " domain TEXT NOT NULL,"
+    " id TEXT NOT NULL,"    /* RFC 8460 4.4 report-id */
+    " state TEXT NOT NULL," /* see deliveries.c */
+    " owner TEXT NOT NULL,"
+    " until_ms INTEGER NOT NULL,"
+    " tries INTEGER NOT NULL,"
+    " first_at INTEGER NOT NULL,"
+    " next_at INTEGER NOT NULL,"
+    " changed_at INTEGER NOT NULL,"
+    " uri TEXT NOT NULL,"
+    " detail TEXT NOT NULL,"
+    " PRIMARY KEY(day, domain)"
+    ") WITHOUT ROWID;",
 };
 const int store_schema_version = (int)(sizeof store_schema_steps / sizeof store_schema_steps[0]);
 

@@ -9,6 +9,7 @@
 #define NAMES "(SELECT domain FROM policy UNION SELECT domain FROM attempt)"
 /* The primary key of session. */
 #define SESSION_KEY "day, domain, type, policy, result, mx, address, source, helo, reason"
+#define DELIVERY "day, domain, id, state, owner, until_ms, tries, first_at, next_at, changed_at, uri, detail"
 #define ATTEMPT_END "max(checked_at, check_at, failed_at, retry_at)"
 
 static const char *const texts[STORE_SQL_TOTAL] = {
@@ -61,6 +62,11 @@ static const char *const texts[STORE_SQL_TOTAL] = {
     [STORE_SQL_SESSION_EACH] = "SELECT " SESSION_KEY
                                ", count, first_at, last_at FROM session"
                                " WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR domain = ?3) ORDER BY " SESSION_KEY,
+    [STORE_SQL_DELIVERY_GET] = "SELECT " DELIVERY " FROM delivery WHERE day = ?1 AND domain = ?2",
+    [STORE_SQL_DELIVERY_PUT] =
+        "INSERT OR REPLACE INTO delivery(" DELIVERY ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    [STORE_SQL_DELIVERY_EACH] =
+        "SELECT " DELIVERY " FROM delivery WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR domain = ?3) ORDER BY day, domain",
     [STORE_SQL_STATS] =
         "SELECT (SELECT count(*) FROM " NAMES
         "), count(*), total(mode = 'enforce'), total(mode = 'testing'), total(mode = 'none'),"
@@ -82,6 +88,7 @@ static const char *const texts[STORE_SQL_TOTAL] = {
     [STORE_SQL_SWEEP_LEASE] = "DELETE FROM lease WHERE until_ms <= ?1",
     [STORE_SQL_SWEEP_HOSTS] = "DELETE FROM hosts WHERE expires_at <= ?1",
     [STORE_SQL_SWEEP_SESSION] = "DELETE FROM session WHERE day < ?1",
+    [STORE_SQL_SWEEP_DELIVERY] = "DELETE FROM delivery WHERE day < ?1",
 };
 
 enum mts_err store_statement(struct mts_store *store, enum store_sql which, sqlite3_stmt **statement) {

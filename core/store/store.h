@@ -102,17 +102,6 @@ enum mts_err mts_store_hosts_of_address(struct mts_store *store, const char *add
 #define MTS_SESSION_REASON_SIZE 160
 #define MTS_SESSION_ROWS_MAX 1000 /* of one domain and day: beyond, rows tell less, but count all the same */
 
-/* One counter: how many sessions of a UTC day ended alike. Texts are printable ASCII, "" when not known. */
-struct mts_session_row {
-  int64_t day; /* from 1970-01-01 = 0 */
-  const char *domain;
-  enum mts_policy_type type;
-  const char *policy; /* RFC 8460 4.4 policy-string: lines separated by \n */
-  const char *result; /* RFC 8460 4.3; "": it went well */
-  const char *mx, *address, *source, *helo, *reason;
-  uint64_t count;
-  int64_t first_at, last_at;
-};
 /* Counts one session at now_s: the counter of its day with these texts grows by one; day, count, first_at, last_at of session are not
  * looked at. Exact, whoever else counts and whoever is killed: when this returns MTS_OK the session is counted once, and otherwise it is
  * not (only a machine that loses its power may lose the last ones). Days more than 30 days before now_s are forgotten. Remote servers
@@ -124,6 +113,74 @@ enum mts_err mts_store_session_add(struct mts_store *store, const struct mts_ses
  * ARGUMENT for a domain that is not normalised, STORE_*. */
 enum mts_err mts_store_sessions(struct mts_store *store, int64_t first_day, int64_t last_day, const char *domain,
                                 bool (*each)(void *arg, const struct mts_session_row *session), void *arg);
+
+/* ---- reports that are sent (RFC 8460 5) ---- */
+
+/* clang-format off */
+/* code, name in the store, whether it may still be sent */
+#define MTS_DELIVERY_STATES(X)                                                                                                    \
+  X(WAITING, "waiting", 1)   /* for next_at */                                                                                    \
+  X(CLAIMED, "claimed", 1)   /* a process works on it, until until_ms */                                                          \
+  X(HANDING, "handing", 1)   /* that process hands it over right now, or did before it died */                                     \
+  X(SENT, "sent", 0)         /* somebody has accepted it */                                                                       \
+  X(UNWANTED, "unwanted", 0) /* the domain publishes no TLSRPT record */                                                           \
+  X(UNSURE, "unsure", 0)     /* who handed it over died before saying how it went; it is not sent again */                         \
+  X(GIVEN_UP, "given-up", 0)
+/* clang-format on */
+enum mts_delivery_state {
+#define X(code, name, open) MTS_DELIVERY_##code,
+  MTS_DELIVERY_STATES(X)
+#undef X
+};
+const char *mts_delivery_state_name(enum mts_delivery_state state);
+
+#define MTS_DELIVERY_OWNER_SIZE 128
+#define MTS_DELIVERY_URI_SIZE 1025
+#define MTS_DELIVERY_DETAIL_SIZE 200
+#define MTS_DELIVERY_FOR_S 86400        /* RFC 8460 5.5: tried again for so long after the first try */
+#define MTS_DELIVERY_RETRY_LEAST_S 900  /* doubles with each try, spread by a quarter */
+#define MTS_DELIVERY_RETRY_MOST_S 14400 /* … up to this */
+#define MTS_DELIVERY_DELAY_MOST_S 43200 /* of the first try (RFC 8460 4.1) */
+
+/* How the report on a day and a domain fares. Texts are printable ASCII. */
+struct mts_delivery {
+  int64_t day;
+  char domain[MTS_NAME_SIZE];
+  char id[MTS_REPORT_ID_SIZE];
+  enum mts_delivery_state state;
+  char owner[MTS_DELIVERY_OWNER_SIZE]; /* of the claim */
+  int64_t until_ms;
+  uint32_t tries;                        /* that failed */
+  int64_t first_at, next_at;             /* the first try (0: none yet); the next */
+  int64_t changed_at;                    /* of state */
+  char uri[MTS_DELIVERY_URI_SIZE];       /* where it went, or was tried last */
+  char detail[MTS_DELIVERY_DETAIL_SIZE]; /* what came of it */
+};
+
+/* The right to send the report on this day and domain, for all processes that share the file. *delivery: how it fares now; claimed when its
+ * state is CLAIMED and its owner the one given. A report that nobody has looked at yet waits a random time of at most delay_s seconds, unless
+ * at_once; at_once shortens no wait after a failed try. A claim whose time is over is taken over, but not what may have been handed over: that
+ * is UNSURE from then on (*became_unsure: just now). owner: unique per process. Errors: ARGUMENT, STORE_*. */
+struct mts_delivery_claim {
+  int64_t day;
+  const char *domain, *id, *owner;
+  int64_t now_ms, until_ms;
+  uint32_t delay_s;
+  bool at_once;
+};
+enum mts_err mts_store_delivery_claim(struct mts_store *store, const struct mts_delivery_claim *claim,
+                                      struct mts_delivery *delivery, bool *became_unsure);
+/* The owner of the claim is about to hand the report over. Only when *ours is true it may. */
+enum mts_err mts_store_delivery_hand(struct mts_store *store, int64_t day, const char *domain, const char *owner, const char *uri,
+                                     int64_t now_ms, int64_t until_ms, bool *ours);
+/* How it went: SENT, UNWANTED, or WAITING for a failed try, after which it waits longer each time and at last is GIVEN_UP. uri may be "".
+ * *delivery: as it is now. Of a claim that is another's by now nothing changes, and STORE_NONE is returned. */
+enum mts_err mts_store_delivery_note(struct mts_store *store, int64_t day, const char *domain, const char *owner,
+                                     enum mts_delivery_state state, const char *uri, const char *detail, int64_t now_ms,
+                                     struct mts_delivery *delivery);
+/* Of these days, both included, of one domain or all with NULL; each is lent and returns false to stop. It must not call the store. */
+enum mts_err mts_store_deliveries(struct mts_store *store, int64_t first_day, int64_t last_day, const char *domain,
+                                  bool (*each)(void *arg, const struct mts_delivery *delivery), void *arg);
 
 struct mts_store_stats {
   uint64_t domains, policies, enforce, testing, none, expired, failing, absent, leases;

@@ -26,12 +26,12 @@ enum exim_result function_policy(int argc, const char *const *argv, struct mts_b
 
 /* ---- events ---- */
 
-static void no_mx(const char *domain) {
+static void no_mx(const char *domain, bool counts) {
   const char *why = NULL;
   const struct process *process = process_get(&why);
   struct mts_destination destination;
   if (!process || mts_destination_parse(mts_span_of(domain), &destination) || destination.kind == MTS_DEST_LITERAL) return;
-  report_no_mx(process, destination.domain);
+  if (counts) report_no_mx(process, destination.domain);
   decision_recheck(process, destination.domain);
 }
 
@@ -41,7 +41,7 @@ enum exim_result function_event(int argc, const char *const *argv, struct exim_s
   const char *why = NULL;
   exim_event_read(argc, argv, &event);
   if (strcmp(event.name, "sts:no-mx") == 0) {
-    no_mx(event.domain);
+    no_mx(event.domain, !event.report);
   } else if (exim_session_event(session, &event, &outcome)) {
     const struct process *process = process_get(&why);
     if (process) report_session(process, session, &outcome, event.source);

@@ -48,6 +48,7 @@ static void begin(struct exim_session *session, const struct exim_event *event) 
   keep(session->address, sizeof session->address, event->address);
   /* Exim comes back without TLS to whom TLS has just failed with. */
   session->told = address[0] && strcmp(address, session->address) == 0 && strcmp(domain, session->domain) == 0;
+  session->told |= event->report;
 }
 
 /* ---- the reply to EHLO, RFC 5321 4.1.1.1: lines, with or without their codes ---- */

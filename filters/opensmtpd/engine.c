@@ -164,7 +164,8 @@ static enum mts_err start_tally(struct engine *engine) {
   enum mts_err err =
       tally_new(rules_context(engine->rules), config->log, &engine->recent, config->outgoing, config->arg, &engine->tally);
   if (!err) tally_on_counted(engine->tally, counted, engine);
-  return err ? err : outgoing_new(outcome, engine, &engine->outgoing);
+  if (!err) err = outgoing_new(outcome, engine, &engine->outgoing);
+  return err ? err : outgoing_set_reporters(engine->outgoing, settings_reporters(config->settings));
 }
 
 static enum mts_err start(struct engine *engine, char why[RULES_WHY_SIZE]) {

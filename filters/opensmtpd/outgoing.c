@@ -9,7 +9,8 @@
 
 const enum filter_event outgoing_events[] = {FILTER_EVENT_LINK_CONNECT, FILTER_EVENT_LINK_GREETING,   FILTER_EVENT_LINK_IDENTIFY,
                                              FILTER_EVENT_LINK_TLS,     FILTER_EVENT_LINK_DISCONNECT, FILTER_EVENT_TX_BEGIN,
-                                             FILTER_EVENT_TX_RCPT,      FILTER_EVENT_PROTOCOL_SERVER, FILTER_EVENT_UNKNOWN};
+                                             FILTER_EVENT_TX_MAIL,      FILTER_EVENT_TX_RCPT,         FILTER_EVENT_PROTOCOL_SERVER,
+                                             FILTER_EVENT_UNKNOWN};
 
 #define ENDPOINT_SIZE 64 /* "[IPv6]:port" */
 #define REASON_SIZE 160
@@ -27,6 +28,7 @@ struct outgoing_session {
   bool tls;      /* smtpd says that TLS has begun; 6.8 says so before it looks at the certificate */
   bool heard;    /* the host has been heard since: the certificate passed, where smtpd asks for that */
   bool mail;     /* a transaction has begun */
+  bool reports;  /* its sender is one of those whose mail does not count */
   size_t domain_count;
   char *domains[OUTGOING_DOMAINS_MAX];
 };
@@ -35,6 +37,7 @@ struct outgoing {
   struct by_id_table table;
   outgoing_fn done;
   void *arg;
+  char *reporters; /* NULL: none */
 };
 
 enum mts_err outgoing_new(outgoing_fn done, void *arg, struct outgoing **outgoing) {
@@ -56,8 +59,17 @@ void outgoing_free(struct outgoing **outgoing) {
   if (!*outgoing) return;
   struct by_id *entry;
   while ((entry = by_id_take(&(*outgoing)->table)) != NULL) release((struct outgoing_session *)entry);
+  free((*outgoing)->reporters);
   free(*outgoing);
   *outgoing = NULL;
+}
+
+enum mts_err outgoing_set_reporters(struct outgoing *outgoing, const char *senders) {
+  char *copy = mts_span_copy(mts_span_of(senders));
+  if (!copy) return MTS_ERR_NO_MEMORY;
+  free(outgoing->reporters);
+  outgoing->reporters = copy;
+  return MTS_OK;
 }
 
 /* ---- what is learned ---- */
@@ -114,9 +126,25 @@ static enum mts_err without_tls(const struct outgoing_session *session) {
                           : MTS_ERR_STARTTLS_MISSING; /* offered: smtpd tried in a session before this one */
 }
 
+static bool is_reporter(const struct outgoing *outgoing, struct mts_span address) {
+  static const char between[] = ", \t";
+  for (const char *at = outgoing->reporters; at && *at;) {
+    at += strspn(at, between);
+    size_t n = strcspn(at, between);
+    if (n && n == address.n && strncasecmp(at, address.p, n) == 0) return true;
+    at += n;
+  }
+  return false;
+}
+
+static void sender(const struct outgoing *outgoing, struct outgoing_session *session, const struct filter_line *report) {
+  struct mts_span message, result, address;
+  session->reports = filter_tx_address(report, &message, &result, &address) && is_reporter(outgoing, address);
+}
+
 static void recipient(const struct outgoing *outgoing, struct outgoing_session *session, const struct filter_line *report) {
   struct mts_span message, result, address;
-  if (!filter_tx_address(report, &message, &result, &address)) return;
+  if (session->reports || !filter_tx_address(report, &message, &result, &address)) return;
   const char *at = address.n ? memrchr(address.p, '@', address.n) : NULL;
   struct mts_span domain = at ? mts_span(at + 1, address.n - (size_t)(at - address.p) - 1) : mts_span(NULL, 0);
   if (!domain.n || domain.n >= MTS_NAME_SIZE || session->domain_count == OUTGOING_DOMAINS_MAX) return;
@@ -169,6 +197,10 @@ void outgoing_report(struct outgoing *outgoing, const struct filter_line *report
       break;
     case FILTER_EVENT_TX_BEGIN:
       session->mail = true;
+      session->reports = false;
+      break;
+    case FILTER_EVENT_TX_MAIL:
+      sender(outgoing, session, report);
       break;
     case FILTER_EVENT_TX_RCPT:
       recipient(outgoing, session, report);
@@ -183,7 +215,6 @@ void outgoing_report(struct outgoing *outgoing, const struct filter_line *report
     case FILTER_EVENT_TIMEOUT:
     case FILTER_EVENT_TX_RESET:
     case FILTER_EVENT_TX_ROLLBACK:
-    case FILTER_EVENT_TX_MAIL:
     case FILTER_EVENT_TX_ENVELOPE:
     case FILTER_EVENT_TX_DATA:
     case FILTER_EVENT_TX_COMMIT:

@@ -27,6 +27,9 @@ extern const enum filter_event outgoing_events[];
 struct outgoing;
 enum mts_err outgoing_new(outgoing_fn done, void *arg, struct outgoing **outgoing);
 void outgoing_free(struct outgoing **outgoing);
+/* Envelope senders of reports, separated by commas or blanks: what they send is not told (RFC 8460 3). A session that fails before it names
+ * its sender is, for nobody can tell whose it was. */
+enum mts_err outgoing_set_reporters(struct outgoing *outgoing, const char *senders);
 void outgoing_report(struct outgoing *outgoing, const struct filter_line *report);
 
 #endif

@@ -89,7 +89,7 @@
 ---@field ca_file? string
 ---folder of hashed trusted certificates; empty: the system's
 ---@field ca_path? string
----what smtpd or Exim loads counts in the store how TLS with mail hosts went, for TLS reporting (RFC 8460)
+---count in the store how TLS with mail hosts and fetches of policies went, for TLS reporting (RFC 8460)
 ---@field count_sessions? boolean|"yes"|"no"
 ---longest wait for one DNS answer, all servers and tries together
 ---@field dns_deadline_ms? integer|string
@@ -123,6 +123,16 @@
 ---@field record? string
 ---fetch a cached policy anew after this time, even if its id did not change
 ---@field refresh_s? integer|string
+---address for questions about reports, LOCAL@DOMAIN; its domain is who submits them, and must sign their mail
+---@field report_contact? string
+---a report is sent after a random time of at most this, so that not all arrive at once
+---@field report_delay_s? integer|string
+---name of who sends TLS reports (RFC 8460), for people; without it and report_contact none are written
+---@field report_organization? string
+---envelope senders whose sessions are not counted where the mail server tells the sender; empty: report_contact
+---@field report_senders? string|string[]
+---program and arguments that a report is handed to as mail, with recipients in its header
+---@field report_sendmail? string
 ---no new fetch of the same policy id within this time of a failed one; grows up to a day
 ---@field retry_s? integer|string
 ---file with rules in Lua; empty: /etc/mtasts/rules.lua if it exists; "none": none

@@ -8,6 +8,8 @@ local actions <const> = {
   { 'show', 'What reports of others say, and what to do about it.' },
   { 'validate', 'Names each departure from RFC 8460.' },
   { 'merge', 'Makes one report of several.' },
+  { 'write', 'Reports of what was counted here on a day.' },
+  { 'send', 'Sends reports to the domains that ask for them.' },
 }
 
 local function module_of(name) return require('mtasts.report_' .. name) end

@@ -39,7 +39,8 @@ end
 
 local function has_domain(report, name)
   for _, policy in ipairs(report.policies) do
-    if normal(policy.domain) == name then return true end
+    -- RFC 8460 1.1: with DANE it is that of the MX host.
+    if normal(policy.domain) == name or policy.type == 'tlsa' then return true end
   end
   return false
 end

@@ -4,6 +4,7 @@
 
 Prints "NAME PORT" for each server and "ready" at last; ends when its standard input does, which is also when the test was killed,
 and then removes FOLDER."""
+import hashlib
 import os
 import shutil
 import socket
@@ -141,9 +142,30 @@ def https(sock, tls):
             return
         request += more
     cut = []
-    http(request, conn.sendall, lambda: cut.append(True))
+    if request.startswith(b"POST "):
+        posted(conn, request)
+    else:
+        http(request, conn.sendall, lambda: cut.append(True))
     if not cut:
         conn.unwrap()
+
+
+def posted(conn, request):
+    """Answers with the head of the request and a digest of its body, whose bytes are all read first; /early does not wait for them."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    path = head.split(b" ")[1].decode().strip("/")
+    length = int([line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")][0].split(b":")[1])
+    if path == "early":
+        conn.sendall(answer(200, b""))
+        return
+    while len(body) < length:
+        body += conn.recv(65536)
+    shown = head + b"\r\n" + hashlib.sha256(body).hexdigest().encode()
+    if path == "huge":
+        conn.sendall(b"HTTP/1.1 201 Created\r\n\r\n")
+        while True:
+            conn.sendall(b"x" * 65536)
+    conn.sendall(answer(path if path.isdigit() else 200, shown, ["Location: https://other.example.net/"]))
 
 
 def line(sock):

@@ -316,11 +316,24 @@ static void a_file_that_is_damaged_or_no_file_counts_as_none(void **state) {
   assert_false(session.open);
 }
 
+static void a_report_of_ours_counts_nowhere_and_the_next_message_does(void **state) {
+  (void)state;
+  assert_false(say_so("tcp:connect", "25", "dane=no cv=0 cipher= cert= report=yes mode=enforce"));
+  assert_false(say_so("smtp:ehlo", with_starttls, "dane=no cv=0 cipher= cert= report=yes mode=enforce"));
+  assert_false(say_so("tls:fail:connect", "why", "dane=no cv=0 cipher= cert= report=yes mode=enforce"));
+  assert_false(say_so("tcp:close", "", "dane=no cv=0 cipher= cert= report=yes mode=enforce"));
+  assert_false(say_so("tcp:connect", "25", "dane=no cv=0 cipher= cert= report= mode=enforce"));
+  assert_false(say("smtp:ehlo", "mx.good.test\n"));
+  assert_true(say("tcp:close", ""));
+  assert_int_equal(outcome.err, MTS_ERR_STARTTLS_MISSING);
+}
+
 int main(void) {
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, fresh, clear)
 #define IN_FOLDER(f) cmocka_unit_test_setup_teardown(f, make_folder, drop_folder)
   const struct CMUnitTest tests[] = {
       ALONE(a_session_with_tls_is_known_at_its_second_ehlo_and_counts_once),
+      ALONE(a_report_of_ours_counts_nowhere_and_the_next_message_does),
       ALONE(tls_without_a_second_ehlo_is_known_at_the_close),
       ALONE(no_starttls_in_the_reply_to_ehlo),
       ALONE(starttls_that_is_offered_and_refused),

@@ -44,6 +44,7 @@ static struct seen play(const char *const *events) {
   struct seen seen = {0};
   struct outgoing *outgoing = NULL;
   assert_int_equal(outgoing_new(done, &seen, &outgoing), MTS_OK);
+  assert_int_equal(outgoing_set_reporters(outgoing, " reports@client.test,, second@client.test"), MTS_OK);
   report(outgoing, SESSION, "link-connect", "198.51.100.12|pass|[2001:db8::9]:58648|198.51.100.12:25");
   for (; *events; events++) {
     char event[64];
@@ -224,9 +225,24 @@ static void a_session_has_a_most_of_domains(void **s) {
   outgoing_free(&outgoing);
 }
 
+static void reports_of_ours_count_nowhere_and_other_mail_of_the_session_does(void **state) {
+  (void)state;
+  struct seen seen = play((const char *const[]){GREETING, OFFER, GO, TLS, FINE, "tx-begin 1", "tx-mail 1|ok|Reports@Client.test",
+                                                "tx-rcpt 1|ok|tlsrpt@a.test", "tx-begin 2", "tx-mail 2|ok|second@client.test",
+                                                "tx-rcpt 2|ok|tlsrpt@b.test", NULL});
+  assert_int_equal(seen.count, 0);
+  seen = play((const char *const[]){GREETING, OFFER, GO, TLS, FINE, "tx-begin 1", "tx-mail 1|ok|reports@client.test",
+                                    "tx-rcpt 1|ok|tlsrpt@a.test", "tx-begin 2", "tx-mail 2|ok|", "tx-rcpt 2|ok|joe@a.test", NULL});
+  one(&seen, "a.test", MTS_OK);
+  seen = play((const char *const[]){GREETING, NO_OFFER, "tx-begin 1", "tx-mail 1|ok|xreports@client.test",
+                                    "tx-rcpt 1|ok|joe@a.test", NULL});
+  one(&seen, "a.test", MTS_ERR_STARTTLS_MISSING);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(mail_over_tls_is_a_success_of_its_domain),
+      cmocka_unit_test(reports_of_ours_count_nowhere_and_other_mail_of_the_session_does),
       cmocka_unit_test(each_domain_of_a_session_counts_once),
       cmocka_unit_test(a_host_without_starttls_that_takes_mail_is_a_failure_of_its_domain),
       cmocka_unit_test(mail_in_clear_where_tls_was_offered_is_a_failed_handshake),

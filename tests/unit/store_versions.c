@@ -26,6 +26,37 @@ static const char version_1[] =
     "CREATE VIEW sts_domain(domain, mode, expires) AS SELECT domain, mode, expires_at FROM policy;"
     "PRAGMA user_version=1; PRAGMA application_id=1834177619";
 
+/* What version 2 added to it, with MX hosts and a counter. */
+static const char version_2[] =
+    "CREATE TABLE hosts( domain TEXT NOT NULL PRIMARY KEY, hosts TEXT NOT NULL, learned_at INTEGER NOT NULL, expires_at INTEGER "
+    "NOT "
+    "NULL, sum INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE session( day INTEGER NOT NULL, domain TEXT NOT NULL, type TEXT NOT NULL, policy TEXT NOT NULL, result TEXT NOT "
+    "NULL,"
+    " mx TEXT NOT NULL, address TEXT NOT NULL, source TEXT NOT NULL, helo TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT "
+    "NULL,"
+    " first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, PRIMARY KEY(day, domain, type, policy, result, mx, address, source, "
+    "helo, "
+    "reason)) WITHOUT ROWID;"
+    "INSERT INTO session "
+    "VALUES(20832,'old.example','no-policy-found','','starttls-not-supported','mx.old.example','192.0.2.1','','mx',"
+    "'',41,1799900000,1799900001);"
+    "PRAGMA user_version=2;";
+
+/* A report can be claimed, handed over and noted, once. */
+static enum mts_err deliver(struct tools *t, struct mts_store *store) {
+  const struct mts_delivery_claim claim = {
+      .day = 20832, .domain = "old.example", .id = "id", .owner = "me", .now_ms = t->now_ms, .until_ms = t->now_ms + 60000};
+  struct mts_delivery delivery;
+  bool unsure = true, ours = false;
+  enum mts_err err = mts_store_delivery_claim(store, &claim, &delivery, &unsure);
+  if (!err && (delivery.state != MTS_DELIVERY_CLAIMED || unsure)) return MTS_ERR_INTERNAL;
+  if (!err)
+    err = mts_store_delivery_hand(store, 20832, "old.example", "me", "mailto:a@b.example", t->now_ms, t->now_ms + 60000, &ours);
+  if (!err && !ours) return MTS_ERR_INTERNAL;
+  return err ? err : mts_store_delivery_note(store, 20832, "old.example", "me", MTS_DELIVERY_SENT, "", "", t->now_ms, &delivery);
+}
+
 /* All of the old version and the new tables, which work. */
 static enum mts_err use(struct tools *t, struct mts_store *store) {
   static const struct mts_session_row session = {
@@ -49,7 +80,7 @@ static void a_file_of_version_1_is_brought_forward_with_all_that_is_in_it(void *
   int64_t until = 0;
   tools_sql(t->path, version_1);
   struct mts_store *store = tools_open(t);
-  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 2);
+  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 3);
   assert_int_equal(use(t, store), MTS_OK);
   assert_int_equal(mts_store_lease(store, "example.com", "us", t->now_ms, t->now_ms + 1, &taken, &until), MTS_OK);
   assert_true(!taken && until == INT64_C(1800000005000));
@@ -58,6 +89,20 @@ static void a_file_of_version_1_is_brought_forward_with_all_that_is_in_it(void *
   store = tools_open(t); /* and stays so */
   assert_int_equal(use(t, store), MTS_OK);
   mts_store_close(&store);
+  assert_true(tools_is_sound(t->path));
+}
+
+static void a_file_of_version_2_keeps_its_counters_and_can_note_reports(void **state) {
+  struct tools *t = *state;
+  tools_sql(t->path, version_1);
+  tools_sql(t->path, version_2);
+  struct mts_store *store = tools_open(t);
+  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 3);
+  assert_int_equal(tools_sql(t->path, "SELECT count FROM session WHERE domain = 'old.example'"), 41);
+  assert_int_equal(use(t, store), MTS_OK);
+  assert_int_equal(deliver(t, store), MTS_OK);
+  mts_store_close(&store);
+  assert_int_equal(tools_sql(t->path, "SELECT count(*) FROM delivery WHERE state = 'sent'"), 1);
   assert_true(tools_is_sound(t->path));
 }
 
@@ -90,6 +135,7 @@ static void of_several_that_open_an_old_file_at_once_each_can_use_it(void **stat
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_file_of_version_1_is_brought_forward_with_all_that_is_in_it),
+      TEST(a_file_of_version_2_keeps_its_counters_and_can_note_reports),
       TEST(of_several_that_open_an_old_file_at_once_each_can_use_it),
   };
   return cmocka_run_group_tests_name("files of older versions", tests, NULL, NULL);
