@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "env.h"
-#include "resolve/context.h"
+#include "resolve/cache.h"
 #include "sendmail.h"
 
 #define MAIL_WORDS_MOST 32
@@ -41,6 +41,14 @@ static struct mts_report_terms check_terms(lua_State *L, int index) {
                                    .contact = text_field(L, index, "contact"),
                                    .domain = text_field(L, index, "domain"),
                                    .day = number_field(L, index, "day", INT64_MAX / DAY_S)};
+}
+
+/* The context's own connection: a new one for each of thousands of reports would stay open until Lua collects it. */
+static enum mts_err report_store(lua_State *L, struct env *env, struct mts_store **store) {
+  struct mts *m = env_context(L, env);
+  if (!m->has_store) return MTS_ERR_STORE_NONE;
+  *store = cache_store(m);
+  return *store ? MTS_OK : open_store(L, env, store); /* which says why not */
 }
 
 /* ---- writing ---- */
@@ -146,7 +154,7 @@ static int l_report_write(lua_State *L) {
   struct env *env = env_get(L);
   struct mts_report_terms terms = check_terms(L, 1);
   struct mts_store *store = NULL;
-  enum mts_err err = open_store(L, env, &store);
+  enum mts_err err = report_store(L, env, &store);
   struct writing *writing = writing_new(L);
   if (!err) err = mts_store_sessions(store, terms.day, terms.day, terms.domain, keep_row, writing);
   if (!err && writing->failed) err = MTS_ERR_NO_MEMORY;
@@ -185,7 +193,7 @@ static int l_report_domains(lua_State *L) {
   struct env *env = env_get(L);
   lua_Integer day = luaL_checkinteger(L, 1);
   struct mts_store *store = NULL;
-  enum mts_err err = open_store(L, env, &store);
+  enum mts_err err = report_store(L, env, &store);
   struct domains domains = {.names = {.limit = (size_t)1 << 30}};
   if (!err) err = mts_store_sessions(store, day, day, NULL, keep_domain, &domains);
   if (!err && domains.failed) err = MTS_ERR_NO_MEMORY;
@@ -242,7 +250,7 @@ static int l_report_claim(lua_State *L) {
   struct mts_store *store = NULL;
   struct mts_delivery delivery;
   bool became_unsure = false;
-  enum mts_err err = open_store(L, env, &store);
+  enum mts_err err = report_store(L, env, &store);
   if (!err) {
     claim.now_ms = mts_clock_now_ms(&env->m->clock);
     claim.until_ms = claim.now_ms + 1000 * seconds;
@@ -262,7 +270,7 @@ static int l_report_hand(lua_State *L) {
   const char *domain = text_field(L, 1, "domain"), *owner = text_field(L, 1, "owner"), *uri = text_field(L, 1, "uri");
   struct mts_store *store = NULL;
   bool ours = false;
-  enum mts_err err = open_store(L, env, &store);
+  enum mts_err err = report_store(L, env, &store);
   if (!err) {
     int64_t now_ms = mts_clock_now_ms(&env->m->clock);
     err = mts_store_delivery_hand(store, day, domain, owner, uri, now_ms, now_ms + 1000 * seconds, &ours);
@@ -285,7 +293,7 @@ static int l_report_note(lua_State *L) {
   luaL_argcheck(L, which < 3, 1, "'state' is none of these");
   struct mts_store *store = NULL;
   struct mts_delivery delivery;
-  enum mts_err err = open_store(L, env, &store);
+  enum mts_err err = report_store(L, env, &store);
   if (!err)
     err =
         mts_store_delivery_note(store, day, domain, owner, states[which], uri, detail, mts_clock_now_ms(&env->m->clock), &delivery);
@@ -306,7 +314,7 @@ static int l_report_delivery(lua_State *L) {
   const char *domain = luaL_checkstring(L, 2);
   struct mts_store *store = NULL;
   struct mts_delivery delivery = {0};
-  enum mts_err err = open_store(L, env, &store);
+  enum mts_err err = report_store(L, env, &store);
   if (!err) err = mts_store_deliveries(store, day, day, domain, keep_delivery, &delivery);
   if (err) return fail(L, err, domain, NULL);
   if (delivery.domain[0])

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """mtasts report send: to whom, in which form, once; what fails is tried again, and who publishes nonsense gets nothing."""
-import base64
 import gzip
 import os
 import shutil
@@ -456,6 +455,15 @@ class When(Sending):
         self.assertEqual(len(self.sendmail.raw), 3)
         self.assertIn("not ended", self.send(64, "--day", time.strftime("%Y-%m-%d", time.gmtime(self.now))).error)
 
+    def test_very_many_domains_need_few_open_files(self):
+        self.count(*(f"d{i}.test" for i in range(300)))
+        self.tell("d299.test", "mailto:x@d299.test")
+        limited = self.write("limited", f"#!/bin/sh\nulimit -n 64\nexec {tools.PROGRAM} \"$@\"\n")
+        os.chmod(limited, 0o755)
+        self.command = lambda *given: [limited, *given]
+        self.assertEqual(len(self.send().lines), 300)
+        self.assertEqual(len(self.sendmail.raw), 1)
+
     def test_a_dry_run_sends_and_notes_nothing(self):
         self.count("a.test", "b.test")
         web = self.web()
@@ -478,20 +486,6 @@ class When(Sending):
                          {"day": self.yesterday, "domain": "b.test", "state": "sent", "uri": "mailto:x@b.test", "tries": 0})
         self.assertEqual(f"<{told['id']}@sender.example>", self.sendmail.messages[0]["Message-ID"])
         self.assertEqual(len(self.sendmail.raw), 1)
-
-    def test_base64_of_every_length_is_right(self):
-        script = self.write("b.lua", """
-        local mail = require 'mtasts.report_message'
-        for n = 0, 130 do
-          local bytes = {}
-          for i = 1, n do bytes[i] = string.char((i * 37 + n) % 256) end
-          local report = { id = '2026-01-01.0123456789abcdef.a.test', submitter = 's.test', contact = 'a@s.test', file = 'f.json', successful = 1,
-            failed = 0, gzip = table.concat(bytes) }
-          print((mail.message(report, 'a.test', 'x@a.test', 0):match 'gz"\\n\\n(.*)\\n%-%-=_report.-%-%-\\n$':gsub('\\n', '')))
-        end
-        """)
-        for n, line in enumerate(self.ends(0, "run", script).lines):
-            self.assertEqual(base64.b64decode(line, validate=True), bytes((i * 37 + n) % 256 for i in range(1, n + 1)))
 
 
 if __name__ == "__main__":

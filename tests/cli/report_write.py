@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """mtasts report write: documents that a strict reader of RFC 8460 takes, of what was counted; files, names, refusals."""
+import base64
 import gzip
 import json
 import os
@@ -183,6 +184,20 @@ class Write(Case):
             db.close()
             for document in self.documents():
                 self.assertNotIn("\x1b", json.dumps(document))
+
+    def test_base64_of_every_length_is_right(self):
+        script = self.write("b.lua", """
+        local mail = require 'mtasts.report_message'
+        for n = 0, 130 do
+          local bytes = {}
+          for i = 1, n do bytes[i] = string.char((i * 37 + n) % 256) end
+          local report = { id = '2026-01-01.0123456789abcdef.a.test', submitter = 's.test', contact = 'a@s.test', file = 'f.json', successful = 1,
+            failed = 0, gzip = table.concat(bytes) }
+          print((mail.message(report, 'a.test', 'x@a.test', 0):match 'gz"\\n\\n(.*)\\n%-%-=_report.-%-%-\\n$':gsub('\\n', '')))
+        end
+        """)
+        for n, line in enumerate(self.ends(0, "run", script).lines):
+            self.assertEqual(base64.b64decode(line, validate=True), bytes((i * 37 + n) % 256 for i in range(1, n + 1)))
 
 
 if __name__ == "__main__":
