@@ -45,7 +45,7 @@ local function add_report(sum, domain, report, seen)
   if ours then sum.reports = sum.reports + 1 end
 end
 
--- Files, mails and folders with them, summed up: reports, good, failed, types = {result type = count}, first, last and last_failure (times).
+-- Files, mails and folders with them, summed up: reports, good, failed, types = {result type = count}; first, last, last_failure: times.
 function reports.read(names, domain, warn, cli)
   local sum, seen = { reports = 0, good = 0, failed = 0, types = {} }, {}
   if #names == 0 then return sum end

@@ -31,7 +31,6 @@ LIBRARIES = {
     "zlib.h": ["core/tlsrpt/*"],
     "gmime/*": ["lua/bind_mail.c"],
     "histedit.h": ["lua/bind_edit.c"],
-    "zlib.h": ["lua/bind_files.c"],
     "lua.h": ["lua/*", "filters/*"],
     "lauxlib.h": ["lua/*", "filters/*"],
     "lualib.h": ["lua/*", "filters/*"],
