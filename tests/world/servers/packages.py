@@ -59,10 +59,14 @@ class Apt:
         signed = next((f"[signed-by={key}] " for key in KEYS if os.path.exists(key)), "")
         # A suite of backports is no whole one: what its packages are linked with is in the suite below.
         suites = [suite] + ([suite.removesuffix("-backports")] if suite.endswith("-backports") else [])
+        # What this system has installed may be newer, from a source that is none of these, and would be what apt wants to download.
+        with open(f"{folder}/status", "w", encoding="ascii"):
+            pass
         with open(f"{folder}/sources.list", "w", encoding="ascii") as out:
             out.write("".join(f"deb {signed}{mirror()} {name} main\n" for name in suites))
         self.options = ["-o", f"Dir::Etc::sourcelist={folder}/sources.list", "-o", "Dir::Etc::sourceparts=/dev/null",
-                        "-o", f"Dir::State::Lists={folder}/lists", "-o", f"Dir::Cache={folder}/cache", "-o", "Acquire::Languages=none",
+                        "-o", f"Dir::State::Lists={folder}/lists", "-o", f"Dir::State::status={folder}/status",
+                        "-o", f"Dir::Cache={folder}/cache", "-o", "Acquire::Languages=none",
                         "-o", "Acquire::http::Timeout=20", "-o", "Acquire::Retries=0", "-o", "APT::Sandbox::User=root",
                         "-o", f"APT::Default-Release={suite}"]
         run(["apt-get", "-q"] + self.options + ["--error-on=any", "update"])
