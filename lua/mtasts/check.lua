@@ -99,7 +99,7 @@ local function options_of(args, cli)
   local options = { timeout = args.timeout, smtp = not args.no_smtp, family = args.four and 4 or args.six and 6 or nil,
     only = #(args.only or {}) > 0 and args.only or nil, skip = args.skip, known_id = args.known_id, inject = args.inject or nil }
   local ok, checked = pcall(run.options, options)
-  if not ok then cli.refuse('%s', (tostring(checked):match '%((.*)%)$' or tostring(checked):gsub('^.-: ', ''))) end
+  if not ok then cli.refuse('--%s', (tostring(checked):match '%((.*)%)$' or tostring(checked):gsub('^.-: ', ''))) end
   return checked
 end
 

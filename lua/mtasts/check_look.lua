@@ -172,22 +172,26 @@ end
 
 -- ---- mail hosts ----
 
+local function got_to_tls(see) return see ~= nil and (see.starttls_code or see.tls) and true end
+
+-- All ways at once: a slow server is waited for once.
 function Look:try(host, address)
   local function smtp(more)
     local wanted = { host = host, address = address, timeout = self.options.timeout }
     for key, value in pairs(more) do wanted[key] = value end
     return self:ask('smtp', wanted)
   end
-  local try = { address = address }
-  -- First the usual way: a server that counts connections shall not turn this one away.
-  try.see = smtp {}
-  local see = try.see
-  if not see.starttls_code and not see.tls then return try end
+  local try, nosni, old, inject = { address = address }, nil, nil, nil
   at_once {
-    function() if see.tls then try.nosni = smtp { sni = false } end end,
-    function() try.old = smtp { tls = '1.1' } end,
-    function() if self.options.inject and see.tls then try.inject = smtp { inject = true } end end,
+    function() try.see = smtp {} end,
+    function() nosni = smtp { sni = false } end,
+    function() old = smtp { tls = '1.1' } end,
+    function() if self.options.inject then inject = smtp { inject = true } end end,
   }
+  -- A server that counts connections may have taken another one instead.
+  if not got_to_tls(try.see) and (got_to_tls(nosni) or got_to_tls(old) or got_to_tls(inject)) then try.see = smtp {} end
+  if got_to_tls(try.see) then try.old = old end
+  if try.see.tls then try.nosni, try.inject = nosni, inject end
   return try
 end
 

@@ -139,7 +139,7 @@ class Options(Told):
     def test_wrong_ids_name_the_nearest(self):
         for option in ("--only", "--skip"):
             result = self.told(64, option, "txt.cuont", "good.test")
-            self.assertEqual(result.error, f"mtasts: {option[2:]}: there is no check 'txt.cuont', did you mean 'txt.count'?\n")
+            self.assertEqual(result.error, f"mtasts: {option}: there is no check 'txt.cuont', did you mean 'txt.count'?\n")
         self.assertIn("did you mean 'policy'", self.told(64, "--only", "polcy", "good.test").error)
 
     def test_wrong_options(self):
