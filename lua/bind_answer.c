@@ -139,14 +139,20 @@ static void looked_up(void *arg, enum mts_err err, struct mts_answer *answer) {
   op_done(op);
 }
 
-static const char quick_key; /* registry: env->quick */
+/* The upvalue of lookup. Most answers lie in memory: what would wait for the others is there already, and serves again. */
+struct lookups {
+  struct env *env;
+  struct op *quick; /* NULL: somebody waits with it. Its one user value */
+};
+#define LOOKUPS lua_upvalueindex(1)
 
 /* Who waited has its answer. */
 static void be_quick_again(lua_State *L, struct op *op) {
-  if (op->env->quick) return;
+  struct lookups *lookups = lua_touserdata(L, LOOKUPS);
+  if (lookups->quick) return;
   lua_pushvalue(L, WAITING);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &quick_key);
-  op->env->quick = op;
+  lua_setiuservalue(L, LOOKUPS, 1);
+  lookups->quick = op;
 }
 
 static int lookup_k(lua_State *L, int status, lua_KContext context) {
@@ -159,30 +165,28 @@ static int lookup_k(lua_State *L, int status, lua_KContext context) {
   return 1;
 }
 
-/* Most answers lie in memory. What would wait for the others is there already, and serves again when nobody had to wait. It is not free
- * while its answer is made a value: that may run a finalizer, and the finalizer this. */
-static struct op *quick(lua_State *L, struct env *env) {
-  if (!env->quick) {
+/* It is not free while its answer is made a value: that may run a finalizer, and the finalizer this. */
+static struct op *quick(lua_State *L, struct lookups *lookups) {
+  if (!lookups->quick) {
     struct op *made;
-    op_new(L, env, OP_LOOKUP, NULL, &made);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &quick_key);
-    env->quick = made;
+    op_new(L, lookups->env, OP_LOOKUP, NULL, &made);
+    lua_setiuservalue(L, LOOKUPS, 1);
+    lookups->quick = made;
   }
-  struct op *op = env->quick;
-  if (op->answer) op_new(L, env, OP_LOOKUP, NULL, &op); /* stays on the stack */
+  struct op *op = lookups->quick;
+  if (op->answer) op_new(L, lookups->env, OP_LOOKUP, NULL, &op); /* stays on the stack */
   op->wait.done = false;
   op->err = MTS_OK;
   return op;
 }
 
 /* It has to be waited for: from now on it lives on the stack of who waits. */
-static void keep_waiting(lua_State *L, struct op *op, const char *domain) {
-  struct env *env = op->env;
-  if (op == env->quick) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &quick_key);
+static void keep_waiting(lua_State *L, struct lookups *lookups, struct op *op, const char *domain) {
+  if (op == lookups->quick) {
+    lua_getiuservalue(L, LOOKUPS, 1);
     lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &quick_key);
-    env->quick = NULL;
+    lua_setiuservalue(L, LOOKUPS, 1);
+    lookups->quick = NULL;
   }
   op_link(op, domain);
 }
@@ -255,7 +259,8 @@ static void read_options(lua_State *L, int index, struct mts_lookup_opts *opts) 
 
 /* lookup(domain[, {depth, freshness, timeout, rules, trace}]) */
 static int l_lookup(lua_State *L) {
-  struct env *env = env_get(L);
+  struct lookups *lookups = lua_touserdata(L, LOOKUPS);
+  struct env *env = lookups->env;
   size_t length;
   luaL_checktype(L, 1, LUA_TSTRING);
   const char *domain = lua_tolstring(L, 1, &length);
@@ -266,7 +271,7 @@ static int l_lookup(lua_State *L) {
   if (strlen(domain) != length) return fail(L, MTS_ERR_NAME_SYNTAX, NULL, "a zero byte has no place in a name");
   env_outside(L, env);
   struct mts *m = env_context(L, env);
-  struct op *op = quick(L, env);
+  struct op *op = quick(L, lookups);
   struct mts_lookup *lookup = NULL;
   env->in_core++;
   enum mts_err err = mts_lookup_start(m, domain, &opts, looked_up, op, &lookup);
@@ -277,8 +282,13 @@ static int l_lookup(lua_State *L) {
     return 1;
   }
   op->lookup = lookup;
-  keep_waiting(L, op, domain);
+  keep_waiting(L, lookups, op, domain);
   return wait_for(L, env, &op->wait, lookup_k);
 }
 
-const luaL_Reg lookup_functions[] = {{"lookup", l_lookup}, {NULL, NULL}};
+void lookup_open(lua_State *L) {
+  struct lookups *lookups = lua_newuserdatauv(L, sizeof *lookups, 1);
+  *lookups = (struct lookups){.env = env_get(L)};
+  lua_pushcclosure(L, l_lookup, 1);
+  lua_setfield(L, -2, "lookup");
+}

@@ -8,8 +8,6 @@
 #include "env.h"
 #include "resolve/context.h"
 
-static const char ask_key, alarm_key, session_key; /* registry: functions of mtasts.lua */
-
 static void copy_text(char *to, size_t size, const char *from) { mts_text_clean(to, size, mts_span_of(from)); }
 
 /* ---- rules ---- */
@@ -20,11 +18,33 @@ struct question {
   const struct mts_answer *so_far;
 };
 
+#define SPARE_MOST 64
+
+/* Nearly each lookup needs one for a moment. */
+static void put_by(struct rule_wait *wait) {
+  struct env *env = wait->env;
+  if (env->spare_wait_count >= SPARE_MOST) {
+    free(wait);
+    return;
+  }
+  wait->next = env->spare_waits;
+  env->spare_waits = wait;
+  env->spare_wait_count++;
+}
+
+static struct rule_wait *take_wait(struct env *env) {
+  struct rule_wait *wait = env->spare_waits;
+  if (!wait) return malloc(sizeof *wait);
+  env->spare_waits = wait->next;
+  env->spare_wait_count--;
+  return wait;
+}
+
 static void forget(struct rule_wait *wait) {
   struct rule_wait **at = &wait->env->rule_waits;
   while (*at && *at != wait) at = &(*at)->next;
   if (*at) *at = wait->next;
-  free(wait);
+  put_by(wait);
 }
 
 /* Results of a rule: nothing, or mode, reason, until. */
@@ -54,10 +74,9 @@ static void rule_done(struct task *task) {
 static int make_rule(lua_State *L) {
   const struct question *question = lua_touserdata(L, 1);
   struct rule_wait *wait = question->wait;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &ask_key);
-  lua_pushstring(L, question->hook == MTS_HOOK_POLICY ? "policy" : "verdict");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, wait->env->hooks[question->hook == MTS_HOOK_POLICY ? ENV_POLICY : ENV_VERDICT]);
   push_lent_answer(L, wait->env, question->so_far);
-  struct task *task = task_again(L, wait->env, 2);
+  struct task *task = task_again(L, wait->env, 1);
   task->ended = rule_done;
   task->ended_arg = wait;
   task->in_rule = true;
@@ -84,16 +103,17 @@ static enum mts_hook_result ask(void *arg, enum mts_hook hook, struct mts_lookup
                                 struct mts_opinion *opinion) {
   (void)opinion;
   struct env *env = arg;
-  if (!(hook == MTS_HOOK_POLICY ? env->asks_policy : env->asks_verdict)) return MTS_HOOK_NO_OPINION;
-  struct rule_wait *wait = calloc(1, sizeof *wait);
+  if (!env->hooks[hook == MTS_HOOK_POLICY ? ENV_POLICY : ENV_VERDICT]) return MTS_HOOK_NO_OPINION;
+  struct rule_wait *wait = take_wait(env);
   if (!wait) return MTS_HOOK_NO_OPINION;
   wait->env = env;
   wait->lookup = lookup;
-  memccpy(wait->domain, so_far->domain, 0, sizeof wait->domain - 1);
+  wait->task = NULL;
+  memccpy(wait->domain, so_far->domain, 0, sizeof wait->domain);
   struct question question = {.wait = wait, .hook = hook, .so_far = so_far};
   if (!call_protected(env, make_rule, &question, so_far->domain)) {
     if (wait->task) wait->task->ended = NULL;
-    free(wait);
+    put_by(wait);
     return MTS_HOOK_NO_OPINION;
   }
   wait->next = env->rule_waits;
@@ -124,7 +144,7 @@ struct alarm {
 
 static int make_alarm(lua_State *L) {
   const struct alarm *alarm = lua_touserdata(L, 1);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &alarm_key);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, alarm->env->hooks[ENV_ALARM]);
   lua_pushstring(L, alarm->domain);
   lua_createtable(L, 0, 3);
   set_time(L, "expires_at", alarm->expires_at);
@@ -137,7 +157,7 @@ static int make_alarm(lua_State *L) {
 
 static void alarmed(void *arg, const char *domain, int64_t expires_at, int64_t failing_since, const struct mts_failure *last) {
   struct alarm alarm = {.env = arg, .domain = domain, .expires_at = expires_at, .failing_since = failing_since, .last = last};
-  call_protected(arg, make_alarm, &alarm, domain);
+  if (alarm.env->hooks[ENV_ALARM]) call_protected(arg, make_alarm, &alarm, domain);
 }
 
 /* ---- sessions that were counted ---- */
@@ -145,7 +165,7 @@ static void alarmed(void *arg, const char *domain, int64_t expires_at, int64_t f
 static int make_counted(lua_State *L) {
   const struct mts_session *session = lua_touserdata(L, 1);
   struct env *env = env_get(L);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &session_key) != LUA_TFUNCTION) return 0;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, env->hooks[ENV_SESSION]);
   lua_createtable(L, 0, 11);
   set_text(L, "domain", session->domain);
   set_text(L, "policy_type", mts_policy_type_name(session->type));
@@ -167,22 +187,13 @@ static int make_counted(lua_State *L) {
 
 void env_session_counted(struct env *env, const struct mts_session *session) {
   struct mts_session lent = *session;
-  if (env->tells_sessions && env->m && !(env->current && env->current->in_session))
+  if (env->hooks[ENV_SESSION] && env->m && !(env->current && env->current->in_session))
     call_protected(env, make_counted, &lent, session->domain);
-}
-
-/* set_session_hook(counted(session)) */
-static int l_set_session_hook(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_settop(L, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &session_key);
-  env_get(L)->tells_sessions = true;
-  return 0;
 }
 
 static void attach(struct env *env) {
   if (!env->m) return;
-  mts_set_hooks(env->m, env->asks_policy || env->asks_verdict ? ask : NULL, alarmed, env);
+  mts_set_hooks(env->m, env->hooks[ENV_POLICY] || env->hooks[ENV_VERDICT] ? ask : NULL, alarmed, env);
   mts_set_hook_cancelled(env->m, cancelled);
 }
 
@@ -215,23 +226,21 @@ static int l_complain(lua_State *L) {
   return 0;
 }
 
-/* set_hooks(ask(kind, answer) -> mode, reason, until; alarm(domain, info); kind): now there is a rule of this kind, too */
-static int l_set_hooks(lua_State *L) {
-  static const char *const kinds[] = {"policy", "verdict", "alarm", NULL};
-  enum { POLICY, VERDICT };
+/* set_hook(kind, function): there are hooks of this kind now, which the function asks. For policy and verdict it gets the answer and returns
+ * mode, reason, until, or nothing; for alarm domain and details; for session the session. */
+static int l_set_hook(lua_State *L) {
+  static const char *const kinds[] = {
+      [ENV_POLICY] = "policy", [ENV_VERDICT] = "verdict", [ENV_ALARM] = "alarm", [ENV_SESSION] = "session", [ENV_HOOKS] = NULL};
   struct env *env = env_get(L);
-  int kind = luaL_checkoption(L, 3, NULL, kinds);
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  int kind = luaL_checkoption(L, 1, NULL, kinds);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &alarm_key);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &ask_key);
-  env->asks_policy |= kind == POLICY;
-  env->asks_verdict |= kind == VERDICT;
+  int before = env->hooks[kind];
+  env->hooks[kind] = luaL_ref(L, LUA_REGISTRYINDEX);
+  if (before) luaL_unref(L, LUA_REGISTRYINDEX, before);
   env->attach_rules = attach;
   attach(env);
   return 0;
 }
 
-const luaL_Reg hook_functions[] = {
-    {"set_hooks", l_set_hooks}, {"set_session_hook", l_set_session_hook}, {"complain", l_complain}, {NULL, NULL}};
+const luaL_Reg hook_functions[] = {{"set_hook", l_set_hook}, {"complain", l_complain}, {NULL, NULL}};

@@ -11,7 +11,7 @@ __attribute__((visibility("default"))) int luaopen_mtasts_core(lua_State *L) {
   wait_open(L);
   add(L, pure_functions);
   add(L, context_functions);
-  add(L, lookup_functions);
+  lookup_open(L);
   add(L, probe_functions);
   add(L, see_functions);
   add(L, hook_functions);

@@ -31,14 +31,19 @@ void env_drop_context(struct env *env) {
   env->in_core--;
 }
 
+static void free_waits(struct rule_wait **list) {
+  while (*list) {
+    struct rule_wait *wait = *list;
+    *list = wait->next;
+    free(wait);
+  }
+}
+
 static int env_gc(lua_State *L) {
   struct env *env = lua_touserdata(L, 1);
   env_drop_context(env);
-  while (env->rule_waits) {
-    struct rule_wait *wait = env->rule_waits;
-    env->rule_waits = wait->next;
-    free(wait);
-  }
+  free_waits(&env->rule_waits);
+  free_waits(&env->spare_waits);
   shared_answers_free(&env->shared);
   mts_fake_free(&env->fake);
   mts_settings_free(&env->settings);

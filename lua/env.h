@@ -33,14 +33,15 @@ struct waitable {
   struct task *waiter; /* put in line when done */
 };
 
+enum env_hook { ENV_POLICY, ENV_VERDICT, ENV_ALARM, ENV_SESSION, ENV_HOOKS };
+
 struct env {
   lua_State *main;
   struct mts_settings *settings, *saved; /* saved: those from before the fake world was opened */
   struct mts *m;                         /* NULL: not needed yet */
   struct mts_fake *fake;
-  unsigned world;   /* numbers the worlds, so that a closed one is known as such */
-  struct op *ops;   /* under way */
-  struct op *quick; /* for lookups that are answered at once; anchored in the registry */
+  unsigned world; /* numbers the worlds, so that a closed one is known as such */
+  struct op *ops; /* under way */
   struct shared_answers *shared;
   struct task *first, *last; /* in line */
   struct task *spare;        /* ended, to serve again */
@@ -48,8 +49,10 @@ struct env {
   struct task *current; /* that runs */
   int in_core;
   void (*attach_rules)(struct env *env); /* NULL: there are none */
-  bool asks_policy, asks_verdict;        /* there are rules of this kind */
+  int hooks[ENV_HOOKS];                  /* who asks those of each kind, a reference in the registry; 0: there are none */
   struct rule_wait *rule_waits;          /* rules that lookups wait for */
+  struct rule_wait *spare_waits;         /* to serve again */
+  unsigned spare_wait_count;
 
   /* Of a program whose rules are loaded anew while its context stays; see host.h. */
   struct env *previous; /* that of the rules before, for which lookups may wait still; NULL: it is gone */
@@ -58,10 +61,9 @@ struct env {
   void *event_base;        /* lent to the context; NULL: who waits drives */
   void (*wake)(void *arg); /* tasks are in line again: call env_run soon, but not from within */
   void *wake_arg;
-  bool settled;        /* its rules are loaded: neither settings nor world change any more, and only tasks may wait */
-  bool tells_sessions; /* there is a hook "session" */
-  bool keeps_context;  /* it is the program's, which frees it when no state has it any more */
-  int kept_kb;         /* after the last collection that the program itself began */
+  bool settled;       /* its rules are loaded: neither settings nor world change any more, and only tasks may wait */
+  bool keeps_context; /* it is the program's, which frees it when no state has it any more */
+  int kept_kb;        /* after the last collection that the program itself began */
 
   void (*heed)(lua_State *L, struct env *env); /* bind_terminal.c: called while somebody waits, often. NULL: no person is there */
 };
@@ -224,9 +226,10 @@ enum mts_err open_store(lua_State *L, struct env *env, struct mts_store **store)
 struct env *check_world(lua_State *L);
 enum mts_err error_named(const char *name);
 
-extern const luaL_Reg pure_functions[], context_functions[], lookup_functions[], probe_functions[], see_functions[],
-    hook_functions[], fake_functions[], told_functions[], json_functions[], store_functions[], session_functions[],
-    report_functions[], terminal_functions[], wait_functions[], guard_functions[], folder_functions[];
+void lookup_open(lua_State *L); /* adds to the table on top */
+extern const luaL_Reg pure_functions[], context_functions[], probe_functions[], see_functions[], hook_functions[], fake_functions[],
+    told_functions[], json_functions[], store_functions[], session_functions[], report_functions[], terminal_functions[],
+    wait_functions[], guard_functions[], folder_functions[];
 
 int luaopen_mtasts_core(lua_State *L);
 

@@ -122,11 +122,13 @@ end
 
 function mtasts.treat_as(mode, reason, until_) return (opine('treat_as', 3, mode, reason, until_)) end
 
+local xpcall <const>, trace <const> = xpcall, rules.trace
+
 -- Asks the rules in the order in which they were loaded. Returns the mode, the reason and the end of the first opinion.
 local function ask(kind, answer)
   local asked = rules.hooks[kind]
   for i = 1, #asked do
-    local ok, value = xpcall(asked[i], rules.trace, answer)
+    local ok, value = xpcall(asked[i], trace, answer)
     if not ok then
       rules.complain(answer.domain, ("rule '%s' number %d failed and counts as no opinion"):format(kind, i), value)
     elseif value ~= nil then
@@ -146,17 +148,24 @@ end
 
 local function alarm(domain, info)
   for i, fn in ipairs(rules.hooks.alarm) do
-    local ok, message = xpcall(fn, rules.trace, domain, info)
+    local ok, message = xpcall(fn, trace, domain, info)
     if not ok then rules.complain(domain, ("hook 'alarm' number %d failed"):format(i), message) end
   end
 end
 
 local function counted(session)
   for i, fn in ipairs(rules.hooks.session) do
-    local ok, message = xpcall(fn, rules.trace, session)
+    local ok, message = xpcall(fn, trace, session)
     if not ok then rules.complain(session.domain, ("hook 'session' number %d failed"):format(i), message) end
   end
 end
+
+local askers <const> = {
+  policy = function(answer) return ask('policy', answer) end,
+  verdict = function(answer) return ask('verdict', answer) end,
+  alarm = alarm,
+  session = counted,
+}
 
 function mtasts.on(kind, fn)
   if not rules.hooks[kind] then
@@ -166,11 +175,7 @@ function mtasts.on(kind, fn)
   end
   if type(fn) ~= 'function' then error(("bad argument #2 to 'on' (function expected, got %s)"):format(type(fn)), 2) end
   table.insert(rules.hooks[kind], fn)
-  if kind == 'session' then
-    core.set_session_hook(counted)
-  elseif #rules.hooks[kind] == 1 then
-    core.set_hooks(ask, alarm, kind)
-  end
+  if #rules.hooks[kind] == 1 then core.set_hook(kind, askers[kind]) end
 end
 
 function mtasts.exception(told)

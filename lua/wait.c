@@ -85,7 +85,8 @@ struct task *task_new(lua_State *L, struct env *env, int n) {
   return task;
 }
 
-static struct task *task_of(lua_State *L) {
+static struct task *task_of(lua_State *L, const struct env *env) {
+  if (env->current && env->current->co == L) return env->current; /* nearly always */
   lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
   lua_pushthread(L);
   lua_rawget(L, -2);
@@ -318,7 +319,7 @@ void env_drive(lua_State *L, struct env *env) {
 }
 
 int wait_for(lua_State *L, struct env *env, struct waitable *w, lua_KFunction k) {
-  struct task *task = lua_isyieldable(L) ? task_of(L) : NULL;
+  struct task *task = lua_isyieldable(L) ? task_of(L, env) : NULL;
   while (!w->done) {
     if (task) {
       if (w->waiter && w->waiter != task) return luaL_error(L, "another coroutine waits for this already");

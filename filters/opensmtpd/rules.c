@@ -6,7 +6,6 @@
 #include "rules.h"
 
 #include <event2/event.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +32,7 @@ struct rule_call {
   struct rule_call *next; /* ended, not yet handed on */
   bool *handed_on;        /* told while it is being asked */
   struct rule_decision decision;
-  char text[FILTER_REPLY_MAX / 2]; /* not zeroed */
+  char *text; /* of a refusal, owned */
 };
 
 struct rules {
@@ -49,6 +48,11 @@ struct rules {
   bool running;
   struct rule_call *first, *last; /* ended */
 };
+
+static void call_free(struct rule_call *call) {
+  free(call->text);
+  free(call);
+}
 
 /* ---- running ---- */
 
@@ -87,11 +91,11 @@ static void run(struct rules *rules) {
       rules->first = call->next;
       if (!rules->first) rules->last = NULL;
       rule_fn done = call->done;
-      call->decision.text = call->text;
+      call->decision.text = call->text ? call->text : "";
       call->set->calls--;
       if (call->handed_on) *call->handed_on = true;
       if (done) done(call->arg, &call->decision);
-      free(call);
+      call_free(call);
     }
   } while (well && in_line(rules));
   rules->running = false;
@@ -118,13 +122,26 @@ bool rules_step(struct rules *rules) {
 
 /* ---- asking ---- */
 
-/* With the results of hooks.h. */
+/* The results of hooks.h, the first of which is a text. */
+static void take_opinion(struct rule_call *call, lua_State *co) {
+  static const char *const words[] = {
+      [FILTER_PROCEED] = "proceed", [FILTER_JUNK] = "junk", [FILTER_REJECT] = "reject", [FILTER_DISCONNECT] = "disconnect"};
+  const char *word = lua_tostring(co, 1);
+  size_t i = 0;
+  while (i < sizeof words / sizeof *words && strcmp(word, words[i]) != 0) i++;
+  if (i == sizeof words / sizeof *words) return;
+  call->decision.opinion = true;
+  call->decision.decision = (enum filter_decision)i;
+  call->decision.hook = (int)lua_tointeger(co, 3);
+  if (lua_type(co, 2) != LUA_TSTRING) return;
+  call->text = malloc(FILTER_REPLY_MAX / 2);
+  if (call->text) filter_reply_text(lua_tostring(co, 2), call->text, FILTER_REPLY_MAX / 2);
+}
+
 static void ended(struct task *task) {
   struct rule_call *call = task->ended_arg;
   struct rules *rules = call->rules;
   lua_State *co = task->co;
-  static const char *const words[] = {
-      [FILTER_PROCEED] = "proceed", [FILTER_JUNK] = "junk", [FILTER_REJECT] = "reject", [FILTER_DISCONNECT] = "disconnect"};
   call->task = NULL;
   call->ended = true;
   if (!task->ok) {
@@ -134,15 +151,7 @@ static void ended(struct task *task) {
     env_complain(rules->log, NULL, "rules", line);
   } else {
     call->decision.failed = lua_toboolean(co, 4);
-  }
-  if (task->ok && lua_type(co, 1) == LUA_TSTRING) {
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-      if (strcmp(lua_tostring(co, 1), words[i]) != 0) continue;
-      call->decision.opinion = true;
-      call->decision.decision = (enum filter_decision)i;
-      call->decision.hook = (int)lua_tointeger(co, 3);
-      if (lua_type(co, 2) == LUA_TSTRING) filter_reply_text(lua_tostring(co, 2), call->text, sizeof call->text);
-    }
+    if (lua_type(co, 1) == LUA_TSTRING) take_opinion(call, co);
   }
   if (rules->last)
     rules->last->next = call;
@@ -154,11 +163,9 @@ static void ended(struct task *task) {
 enum mts_err rules_ask(struct rules *rules, const struct filter_line *request, struct session *session, struct mts_span value,
                        rule_fn done, void *arg, struct rule_call **call) {
   struct ruleset *set = rules->now;
-  struct rule_call *made = malloc(sizeof *made);
+  struct rule_call *made = calloc(1, sizeof *made);
   if (!made) return MTS_ERR_NO_MEMORY;
   bool handed_on = false, nested = rules->running;
-  memset(made, 0, offsetof(struct rule_call, text));
-  made->text[0] = 0;
   made->rules = rules;
   made->set = set;
   set->calls++;
@@ -173,7 +180,7 @@ enum mts_err rules_ask(struct rules *rules, const struct filter_line *request, s
   rules->running = nested;
   if (!made->task && !made->ended) {
     set->calls--;
-    free(made);
+    call_free(made);
     return MTS_ERR_NO_MEMORY;
   }
   run(rules);
@@ -217,7 +224,7 @@ void rules_cancel(struct rule_call **call) {
   struct killing killing = {.task = it->task};
   ruleset_enter(it->set, kill_task, &killing);
   it->set->calls--;
-  free(it);
+  call_free(it);
 }
 
 /* ---- loading ---- */
@@ -296,7 +303,7 @@ void rules_free(struct rules **rules) {
   while (it->first) {
     struct rule_call *call = it->first;
     it->first = call->next;
-    free(call);
+    call_free(call);
   }
   if (it->ready) event_free(it->ready);
   mts_settings_free(&it->settings);
