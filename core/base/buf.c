@@ -61,17 +61,22 @@ void mts_buf_free(struct mts_buf *buf) {
 
 void mts_bytes_clear(void *p, size_t n) { memset(p, 0, n); }
 
+/* Each bit of the result hangs on each bit of the word: one multiplication carries upwards only. Constants of SplitMix64. */
+static uint64_t mix(uint64_t word) {
+  word = (word ^ word >> 30) * 0xbf58476d1ce4e5b9u;
+  word = (word ^ word >> 27) * 0x94d049bb133111ebu;
+  return word ^ word >> 31;
+}
+
 uint32_t mts_span_hash(struct mts_span text) {
   uint64_t hash = text.n, word;
   size_t at = 0;
   for (; at + sizeof word <= text.n; at += sizeof word) {
     memcpy(&word, text.p + at, sizeof word);
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-    hash ^= hash >> 29;
+    hash = mix(hash ^ word);
   }
   for (word = 0; at < text.n; at++) word = word << 8 | (unsigned char)text.p[at];
-  hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-  return (uint32_t)(hash >> 32);
+  return (uint32_t)mix(hash ^ word);
 }
 
 bool mts_text_clean(char *to, size_t size, struct mts_span from) {

@@ -5,7 +5,8 @@
 
 #include "mtasts.h"
 
-#define RECENT_DOMAINS 2048
+#define RECENT_SETS 512
+#define RECENT_WAYS 4 /* of a set the domain goes that was not asked for longest */
 
 struct recent_domain {
   char domain[MTS_NAME_SIZE];
@@ -13,10 +14,10 @@ struct recent_domain {
   int64_t hosts_until_ms; /* until then its MX hosts need not be asked for again */
 };
 struct recent {
-  struct recent_domain at[RECENT_DOMAINS];
+  struct recent_domain sets[RECENT_SETS][RECENT_WAYS];
 };
 /* Its place, which may have been another domain's before. */
 struct recent_domain *recent_note(struct recent *recent, const char *domain, int64_t now_ms);
-int64_t recent_asked_ms(const struct recent *recent, const char *domain); /* 0: not lately */
+int64_t recent_asked_ms(struct recent *recent, const char *domain); /* 0: not lately */
 
 #endif

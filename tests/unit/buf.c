@@ -124,6 +124,26 @@ static void spans_compare_by_length_and_bytes(void **s) {
   assert_false(mts_span_begins(SPAN("Abc"), "abc"));
 }
 
+/* Nobody's cache serves when what is alike shares its places. */
+static void texts_that_are_alike_do_not_hash_alike(void **state) {
+  static const char *const patterns[] = {"domain-%u.test", "%u.example", "mail.customer%u.example.org",
+                                         "%016x",          "%x7641df00", "a%u"};
+  (void)state;
+  for (size_t k = 0; k < sizeof patterns / sizeof *patterns; k++) {
+    unsigned places[512] = {0}, most = 0;
+    for (unsigned i = 0; i < 256; i++) {
+      char text[64];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+      snprintf(text, sizeof text, patterns[k], i);
+#pragma GCC diagnostic pop
+      unsigned *place = &places[mts_span_hash(mts_span_of(text)) % 512];
+      if (++*place > most) most = *place;
+    }
+    assert_in_range(most, 1, 6);
+  }
+}
+
 static void a_number_is_digits_only_and_within_its_limit(void **s) {
   (void)s;
   uint64_t v = 7;
@@ -183,6 +203,7 @@ int main(void) {
       cmocka_unit_test(cleaned_text_is_cut_between_bytes_never_within_an_escape),
       cmocka_unit_test(formatted_text_is_cleaned_and_cut),
       cmocka_unit_test(spans_compare_by_length_and_bytes),
+      cmocka_unit_test(texts_that_are_alike_do_not_hash_alike),
       cmocka_unit_test(a_number_is_digits_only_and_within_its_limit),
       cmocka_unit_test(each_error_has_a_name_of_its_own_and_a_message),
   };
