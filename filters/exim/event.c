@@ -36,6 +36,7 @@ void exim_event_read(int argc, const char *const *argv, struct exim_event *event
       .verified = is_odd(value_of(info, "cv")),
       .dane = mts_span_equals(dane, "yes"),
       .report = mts_span_equals(value_of(info, "report"), "yes"),
+      .sender = value_of(info, "sender"),
       .certificate = value_of(info, "cert")};
   mts_text_clean(event->source, sizeof event->source, value_of(info, "source"));
 }

@@ -15,6 +15,7 @@ struct exim_event {
   bool verified;                                     /* Exim is content with the certificate */
   bool dane;                                         /* by TLSA records */
   bool report;                                       /* the message is a report of ours, whose sessions do not count (RFC 8460 3) */
+  struct mts_span sender;                            /* of the message's envelope; empty: not told */
   struct mts_span certificate;                       /* tls:cert: DER, or base64 of it */
 };
 

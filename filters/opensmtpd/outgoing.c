@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/name.h"
+#include "reporters.h"
 
 const enum filter_event outgoing_events[] = {FILTER_EVENT_LINK_CONNECT, FILTER_EVENT_LINK_GREETING,   FILTER_EVENT_LINK_IDENTIFY,
                                              FILTER_EVENT_LINK_TLS,     FILTER_EVENT_LINK_DISCONNECT, FILTER_EVENT_TX_BEGIN,
@@ -126,20 +127,9 @@ static enum mts_err without_tls(const struct outgoing_session *session) {
                           : MTS_ERR_STARTTLS_MISSING; /* offered: smtpd tried in a session before this one */
 }
 
-static bool is_reporter(const struct outgoing *outgoing, struct mts_span address) {
-  static const char between[] = ", \t";
-  for (const char *at = outgoing->reporters; at && *at;) {
-    at += strspn(at, between);
-    size_t n = strcspn(at, between);
-    if (n && n == address.n && strncasecmp(at, address.p, n) == 0) return true;
-    at += n;
-  }
-  return false;
-}
-
 static void sender(const struct outgoing *outgoing, struct outgoing_session *session, const struct filter_line *report) {
   struct mts_span message, result, address;
-  session->reports = filter_tx_address(report, &message, &result, &address) && is_reporter(outgoing, address);
+  session->reports = filter_tx_address(report, &message, &result, &address) && reporters_have(outgoing->reporters, address);
 }
 
 static void recipient(const struct outgoing *outgoing, struct outgoing_session *session, const struct filter_line *report) {

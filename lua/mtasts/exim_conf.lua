@@ -36,17 +36,20 @@ local function policy(facts)
   return '${dlfunc{MTASTS_MODULE}{mtasts_policy}{$domain}}'
 end
 
+-- By its sender a TLS report of ours is known. One with blanks is none, and could say what is not so.
+local SENDER <const> = 'sender=${if !match{$sender_address}{\\N\\s\\N}{$sender_address}}'
+
 local function no_mx(facts)
   if facts.light then
-    return ("${run{%s exim event -- sts:no-mx '' '' \\\n    '$domain' '' '' ''}{}{}}"):format(facts.program)
+    return ("${run{%s exim event -- sts:no-mx '' '' \\\n    '$domain' '' '' \\\n    '%s'}{}{}}"):format(facts.program, SENDER)
   end
-  return '${dlfunc{MTASTS_MODULE}{mtasts_event}{sts:no-mx}{}{}{$domain}\\\n    {}{}{}}'
+  return '${dlfunc{MTASTS_MODULE}{mtasts_event}{sts:no-mx}{}{}{$domain}\\\n    {}{}{' .. SENDER .. '}}'
 end
 
 local function event(facts)
   local info = ('dane=%s cv=$tls_out_certificate_verified cipher=$tls_out_cipher \\\n  '):format(facts.dane and '$tls_out_dane' or 'no')
     .. 'cert=${if eq{$event_name}{tls:cert}{${base64:$tls_out_peercert}}} \\\n  source=$sending_ip_address \\\n'
-    .. '  mode=${extract{mode}{$address_data}}'
+    .. '  ' .. SENDER .. ' \\\n  mode=${extract{mode}{$address_data}}'
   if facts.light then
     -- Each is a program that starts: only those that tell something.
     return ("${if match{$event_name}{^(tcp:|smtp:ehlo|tls:|dane:)}{\\\n  ${run{%s exim event -- \\\n  '$event_name' '$event_data' "

@@ -106,8 +106,8 @@ esac
         event = re.search(r"MTASTS_EVENT = (\S.*?) \.endif", text).group(1).replace(" ", "")
         self.assertEqual(event, "${dlfunc{MTASTS_MODULE}{mtasts_event}{$event_name}{$event_data}{$event_defer_errno}{$domain}{$host}{$host_address}"
                          "{dane=$tls_out_danecv=$tls_out_certificate_verifiedcipher=$tls_out_cipher"
-                         "cert=${ifeq{$event_name}{tls:cert}{${base64:$tls_out_peercert}}}source=$sending_ip_addressmode=${extract{mode}{$address_data}}}}")
-        self.assertIn("{mtasts_event}{sts:no-mx}{}{}{$domain} {}{}{}} :defer: ", text)
+                         "cert=${ifeq{$event_name}{tls:cert}{${base64:$tls_out_peercert}}}source=$sending_ip_addresssender=${if!match{$sender_address}{\\N\\s\\N}{$sender_address}}mode=${extract{mode}{$address_data}}}}")
+        self.assertIn("{mtasts_event}{sts:no-mx}{}{}{$domain} {}{}{sender=${if !match{$sender_address}{\\N\\s\\N}{$sender_address}}}} :defer: ", text)
 
     def test_nothing_that_enforces_depends_on_an_expansion_that_may_fail(self):
         for words in ((), ("--split",), ("--light",)):

@@ -99,6 +99,18 @@ class Counted(Case):
         self.deferred("joe@clear.signed.test")
         self.same(self.counted("clear.signed.test"), [("tlsa", "starttls-not-supported", "mx.clear.signed.test")], "sessions")
 
+    def a_report_of_ours_is_not_counted(self):
+        self.settings.set(report_organization="Client", report_contact="Reports@client.test")
+        for sender in ("reports@client.test", "from@client.test"):
+            (kind, line), = self.server.send("joe@good.test", sender=sender)[0][-1:]
+            self.same(kind, "=>", line)
+            (kind, line), = self.server.send("joe@outside.test", sender=sender)[0][-1:]
+            self.same(kind, "==", line)
+        for domain, row in (("good.test", ("sts", None, "mx.good.test")), ("outside.test", ("sts", "validation-failure", None))):
+            self.same([found[:2] for found in self.counted(domain)], [row[:2]], f"sessions of {domain}")
+            rows = [json.loads(line) for line in self.command("--json", "store", "sessions", domain).splitlines()]
+            self.same(sum(found["count"] for found in rows), 1, f"those of {domain} that count")
+
     def mail_that_no_host_may_have_is_counted_as_failed(self):
         self.deferred("joe@outside.test")
         self.same([(kind, result) for kind, result, _ in self.counted("outside.test")], [("sts", "validation-failure")], "sessions")
