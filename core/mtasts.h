@@ -390,7 +390,7 @@ MTS_PUBLIC void mts_report_written_free(struct mts_report_written *written);
   X(count_sessions, bool, "yes", "count in the store how TLS with mail hosts and fetches of policies went, for TLS reporting (RFC 8460)")      \
   X(report_organization, text, "", "name of who sends TLS reports (RFC 8460), for people; without it and report_contact none are written")     \
   X(report_contact, text, "", "address for questions about reports, LOCAL@DOMAIN; its domain is who submits them, and must sign their mail")  \
-  X(report_sendmail, text, "/usr/sbin/sendmail -t -oi", "program and arguments that a report is handed to as mail, with recipients in its header")\
+  X(report_sendmail, text, "/usr/sbin/sendmail -t -oi -f {contact}", "program and arguments that a report is handed to as mail, with recipients in its header; {contact}: report_contact")\
   X(report_delay_s, number, "14400", "a report is sent after a random time of at most this, so that not all arrive at once")                \
   X(report_senders, list, "", "envelope senders whose sessions are not counted where the mail server tells the sender; empty: report_contact")  \
   X(memory_entries, number, "20000", "domains kept in memory by a long-lived program")                                             \

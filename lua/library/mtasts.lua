@@ -131,7 +131,7 @@
 ---@field report_organization? string
 ---envelope senders whose sessions are not counted where the mail server tells the sender; empty: report_contact
 ---@field report_senders? string|string[]
----program and arguments that a report is handed to as mail, with recipients in its header
+---program and arguments that a report is handed to as mail, with recipients in its header; {contact}: report_contact
 ---@field report_sendmail? string
 ---no new fetch of the same policy id within this time of a failed one; grows up to a day
 ---@field retry_s? integer|string

@@ -211,9 +211,9 @@ local function days(args, cli)
   return day or today - DAYS, day or today - 1
 end
 
-local function mail_words(cli)
+local function mail_words(who, cli)
   local list = {}
-  for word in core.settings().report_sendmail.value:gmatch '%S+' do list[#list + 1] = word end
+  for word in core.settings().report_sendmail.value:gmatch '%S+' do list[#list + 1] = word == '{contact}' and who.contact or word end
   if not list[1] or list[1]:sub(1, 1) ~= '/' or #list > 32 then
     cli.refuse 'the setting report_sendmail wants the path of a program, and at most 31 arguments'
   end
@@ -235,7 +235,8 @@ local function run(reports, args)
 end
 
 function send.main(args, cli)
-  local who, named, program = terms.who(args, cli), terms.named(args, cli), mail_words(cli)
+  local who, named = terms.who(args, cli), terms.named(args, cli)
+  local program = mail_words(who, cli)
   local first, last = days(args, cli)
   local owner, delay = core.report_owner(), math.tointeger(tonumber(core.settings().report_delay_s.value))
   local worst = cli.exit.good

@@ -93,6 +93,12 @@ class Mail(Sending):
         self.ends(0, *self.words("--now", "--set", f"report_sendmail={self.sendmail.path} -t  -oi ;$(x)"))
         self.assertEqual(self.sendmail.arguments, [["-t", "-oi", ";$(x)"]])
 
+    def test_the_program_is_told_the_sender_of_the_envelope_where_it_is_wanted(self):
+        self.count()
+        self.tell("a.test", "mailto:tlsrpt@a.test")
+        self.ends(0, *self.words("--now", "--set", f"report_sendmail={self.sendmail.path} -f {{contact}} x{{contact}}"))
+        self.assertEqual(self.sendmail.arguments, [["-f", WHO[WHO.index("--contact") + 1], "x{contact}"]])
+
     def test_parameters_of_the_address_are_ignored_and_percent_signs_read(self):
         self.count()
         self.tell("a.test", "MAILTO:tls%2Brpt@A.test?subject=Evil&bcc=victim@b.test&body=x")

@@ -51,10 +51,14 @@ class Case(case.Case):
         self.same(done.returncode in (0, 3), True, f"exit code {done.returncode} of mtasts {' '.join(words)}: {done.stderr}")
         return done.stdout
 
+    def rows(self, domain):
+        """What is counted of its sessions."""
+        return [json.loads(line) for line in self.command("--json", "store", "sessions", domain).splitlines()]
+
     def counted(self, domain):
         """The sessions with its hosts: [(type of policy, result, MX host)], once there are some: Exim does not wait for the counting."""
         end = time.monotonic() + 10
-        while not (rows := [json.loads(line) for line in self.command("--json", "store", "sessions", domain).splitlines()]):
+        while not (rows := self.rows(domain)):
             if time.monotonic() > end:
                 raise AssertionError(f"no session with hosts of {domain} is counted; the log of ours:\n{self.syslog.text()}")
             time.sleep(0.05)

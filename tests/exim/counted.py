@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: ISC
 """What is counted of sessions with mail hosts, for reports to their domains (RFC 8460), with a real Exim."""
-import json
-
 from case import Case
 from enforced import host
 
@@ -82,7 +80,7 @@ class Counted(Case):
     def with_addresses_and_the_hosts_greeting(self):
         self.deferred("joe@wrong.test")
         self.counted("wrong.test")
-        row = json.loads(self.command("--json", "store", "sessions", "wrong.test"))
+        (row,) = self.rows("wrong.test")
         self.same((row["address"].startswith("198.51.100."), row["source"].startswith("198.51.100."), row["helo"], row["count"]),
                   (True, True, "mx.wrong.test", 1), f"address, source, greeting and number of {row}")
         self.same("version: STSv1" in row["policy"], True, "its policy")
@@ -108,8 +106,7 @@ class Counted(Case):
             self.same(kind, "==", line)
         for domain, row in (("good.test", ("sts", None, "mx.good.test")), ("outside.test", ("sts", "validation-failure", None))):
             self.same([found[:2] for found in self.counted(domain)], [row[:2]], f"sessions of {domain}")
-            rows = [json.loads(line) for line in self.command("--json", "store", "sessions", domain).splitlines()]
-            self.same(sum(found["count"] for found in rows), 1, f"those of {domain} that count")
+            self.same(sum(found["count"] for found in self.rows(domain)), 1, f"those of {domain} that count")
 
     def mail_that_no_host_may_have_is_counted_as_failed(self):
         self.deferred("joe@outside.test")

@@ -1,9 +1,19 @@
 # SPDX-License-Identifier: ISC
 """What the scenarios with a real smtpd have in common."""
+import json
+import subprocess
+
 from servers import case
 
 
 class Case(case.Case):
+    def rows(self, *domains):
+        """What is counted of sessions with their hosts."""
+        done = subprocess.run([f"{self.build}/mtasts", "--store", self.server.store, "--json", "store", "sessions", *domains],
+                              capture_output=True, text=True, timeout=20)
+        self.same(done.returncode in (0, 3), True, f"exit code {done.returncode}: {done.stderr}")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
     def delivered(self, domain, host, name="joe"):
         to = f"{name}@{domain}"
         self.same(self.server.submit(to), 250, "RCPT")

@@ -7,7 +7,7 @@ import smtplib
 import subprocess
 import time
 
-from servers import namespace
+from servers import namespace, reporting
 
 USERS = {"opensmtpd": 7001, "opensmtpq": 7002}
 PROGRAMS = ("table-mtasts", "filter-mtasts")
@@ -67,6 +67,8 @@ class Smtpd:
         shutil.copy(f"{release}/usr/sbin/smtpctl", self.smtpctl)
         os.chown(self.smtpctl, 0, USERS["opensmtpq"])
         os.chmod(self.smtpctl, 0o2755)
+        self.sendmail = f"{folder}/sendmail"
+        os.symlink("smtpctl", self.sendmail)
         self.store, self.log_path = f"{folder}/store/mtasts.db", f"{folder}/smtpd.log"
         self.settings, self.held, self.ruled = (f"{folder}/{name}.conf" for name in ("table", "filter", "ruled"))
         if rules:  # smtpd's user may not see the folder that it comes from
@@ -74,7 +76,7 @@ class Smtpd:
         for path, deadline_ms, more in ((self.settings, 3000, rules), (self.held, 4000, None), (self.ruled, 4000, rules)):
             with open(path, "w", encoding="ascii") as out:
                 out.write(f"store = {self.store}\nnameservers = 127.0.0.1\nca_file = {ca_file}\nlog = stderr\nlog_level = info\n"
-                          f"mail_deadline_ms = {deadline_ms}\n{more or ''}")
+                          f"mail_deadline_ms = {deadline_ms}\nreport_contact = {reporting.CONTACT}\n{more or ''}")
         self.config = f"{folder}/smtpd.conf"
         with open(self.config, "w", encoding="ascii") as out:
             out.write(config.format(settings=self.settings, held=self.held, ruled=self.ruled, libexec=LIBEXEC))

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from . import tls
+from . import reporthost, tls
 from .dns import wait_for
 
 STATUSES = (201, 202, 203, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 410, 429, 500, 502, 503)
@@ -64,6 +64,7 @@ def blocks():
     add("tls11", "ssl_protocols TLSv1.1; ssl_ciphers 'ALL:@SECLEVEL=0';")
     add("tls12", "ssl_protocols TLSv1.2;")
     add("tls13", "ssl_protocols TLSv1.3;")
+    add("reports", f"location = /tlsrpt {{ proxy_pass http://127.0.0.1:{reporthost.PORT}; }}")
     return found
 
 

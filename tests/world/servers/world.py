@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 
-from . import authority, dns, mailhosts, policyhosts
+from . import authority, dns, mailhosts, policyhosts, reporthost
 
 PROXY = dns.PROXY_ADDRESS
 # Addresses of policy hosts that are no behaviour of a server.
@@ -33,6 +33,7 @@ class World:
         self.odd = policyhosts.Misbehaver(folder)
         self.nginx = policyhosts.Nginx(folder)
         self.tunnel = policyhosts.Tunnel()
+        self.reports = reporthost.ReportHost()
         self.spki = self.authority.spki()
         self.domains = {}
 
