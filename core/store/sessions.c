@@ -161,7 +161,7 @@ enum mts_err mts_store_sessions(struct mts_store *store, int64_t first_day, int6
   sqlite3_stmt *statement = NULL;
   if (domain && !mts_name_is_normal(mts_span_of(domain))) return MTS_ERR_ARGUMENT;
   enum mts_err err = store_ready(store);
-  if (!err) err = store_statement(store, STORE_SQL_SESSION_EACH, &statement);
+  if (!err) err = store_statement(store, domain ? STORE_SQL_SESSION_OF : STORE_SQL_SESSION_EACH, &statement);
   if (err) return err;
   sqlite3_bind_int64(statement, 1, first_day);
   sqlite3_bind_int64(statement, 2, last_day);

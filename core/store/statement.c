@@ -10,6 +10,10 @@
 /* The primary key of session. */
 #define SESSION_KEY "day, domain, type, policy, result, mx, address, source, helo, reason"
 #define DELIVERY "day, domain, id, state, owner, until_ms, tries, first_at, next_at, changed_at, uri, detail"
+/* The days from ?1 to ?2 that a table has, whose key begins with day and domain: of one domain no other's rows are read. */
+#define DAYS_OF(table)                                                                                                       \
+  "WITH RECURSIVE days(at) AS (SELECT min(day) FROM " table " WHERE day >= ?1 UNION ALL SELECT (SELECT min(day) FROM " table \
+  " WHERE day > at) FROM days WHERE at < ?2)"
 #define ATTEMPT_END "max(checked_at, check_at, failed_at, retry_at)"
 
 static const char *const texts[STORE_SQL_TOTAL] = {
@@ -59,14 +63,17 @@ static const char *const texts[STORE_SQL_TOTAL] = {
     [STORE_SQL_SESSION_NEW] = "INSERT INTO session(" SESSION_KEY
                               ", count, first_at, last_at)"
                               " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, ?11, ?11)",
-    [STORE_SQL_SESSION_EACH] = "SELECT " SESSION_KEY
-                               ", count, first_at, last_at FROM session"
-                               " WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR domain = ?3) ORDER BY " SESSION_KEY,
+    [STORE_SQL_SESSION_EACH] =
+        "SELECT " SESSION_KEY ", count, first_at, last_at FROM session WHERE day BETWEEN ?1 AND ?2 ORDER BY " SESSION_KEY,
+    [STORE_SQL_SESSION_OF] = DAYS_OF("session") " SELECT " SESSION_KEY
+                                                ", count, first_at, last_at FROM days CROSS JOIN session"
+                                                " WHERE day = at AND at <= ?2 AND domain = ?3 ORDER BY " SESSION_KEY,
     [STORE_SQL_DELIVERY_GET] = "SELECT " DELIVERY " FROM delivery WHERE day = ?1 AND domain = ?2",
     [STORE_SQL_DELIVERY_PUT] =
         "INSERT OR REPLACE INTO delivery(" DELIVERY ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-    [STORE_SQL_DELIVERY_EACH] =
-        "SELECT " DELIVERY " FROM delivery WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR domain = ?3) ORDER BY day, domain",
+    [STORE_SQL_DELIVERY_EACH] = "SELECT " DELIVERY " FROM delivery WHERE day BETWEEN ?1 AND ?2 ORDER BY day, domain",
+    [STORE_SQL_DELIVERY_OF] = DAYS_OF(
+        "delivery") " SELECT " DELIVERY " FROM days CROSS JOIN delivery WHERE day = at AND at <= ?2 AND domain = ?3 ORDER BY day",
     [STORE_SQL_STATS] =
         "SELECT (SELECT count(*) FROM " NAMES
         "), count(*), total(mode = 'enforce'), total(mode = 'testing'), total(mode = 'none'),"

@@ -31,14 +31,25 @@ end
 
 -- The same report that came twice, in two files or mails, counts once (RFC 8460 5.3); one of the same name with other content does not.
 function sum.distinct(sources)
-  local seen, list, twice = {}, {}, 0
+  local firsts, seen, list, twice = {}, {}, {}, 0
+  -- What it says is only looked at when its name comes again.
+  local function is_again(report)
+    local first = report.id and firsts[report.id]
+    if not first then
+      if report.id then firsts[report.id] = report end
+      return false
+    end
+    seen[core.json_encode(first)] = true
+    local key = core.json_encode(report)
+    local again = seen[key]
+    seen[key] = true
+    return again
+  end
   for _, source in ipairs(sources) do
     local report = source.report
-    local key = report and core.json_encode(report)
-    if key and report.id and seen[key] then
+    if report and is_again(report) then
       twice = twice + 1
     elseif report then
-      seen[key] = true
       list[#list + 1] = report
     end
   end

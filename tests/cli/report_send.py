@@ -97,7 +97,7 @@ class Mail(Sending):
         self.count()
         self.tell("a.test", "mailto:tlsrpt@a.test")
         self.ends(0, *self.words("--now", "--set", f"report_sendmail={self.sendmail.path} -f {{contact}} x{{contact}}"))
-        self.assertEqual(self.sendmail.arguments, [["-f", WHO[WHO.index("--contact") + 1], "x{contact}"]])
+        self.assertEqual(self.sendmail.arguments, [["-f", "reports@sender.example", "x{contact}"]])
 
     def test_parameters_of_the_address_are_ignored_and_percent_signs_read(self):
         self.count()
