@@ -9,7 +9,7 @@
 #include "env.h"
 
 #define SETS 256 /* a domain belongs to one of them */
-#define WAYS 2
+#define WAYS 4
 
 struct shared {
   struct mts_answer *answer; /* NULL: nothing is here; its policy cannot be freed meanwhile, nor another have its address */
@@ -62,11 +62,13 @@ static int hold(lua_State *L) {
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+/* In the place of what its domain's last answer was, or else of what was made longest ago. */
 static void keep(lua_State *L, struct shared set[WAYS], struct mts_answer *answer, int view) {
-  struct shared *last = &set[WAYS - 1];
-  if (last->answer) luaL_unref(L, LUA_REGISTRYINDEX, last->view);
-  mts_answer_free(&last->answer);
-  memmove(set + 1, set, (WAYS - 1) * sizeof *set);
+  size_t i = 0;
+  while (i < WAYS - 1 && set[i].answer && strcmp(set[i].answer->domain, answer->domain) != 0) i++;
+  if (set[i].answer) luaL_unref(L, LUA_REGISTRYINDEX, set[i].view);
+  mts_answer_free(&set[i].answer);
+  memmove(set + 1, set, i * sizeof *set);
   set[0] = (struct shared){.answer = answer, .view = view};
 }
 

@@ -48,8 +48,9 @@ static enum mts_err parse_bare(struct mts_span text, struct mts_destination *d) 
 }
 
 enum mts_err mts_destination_parse(struct mts_span text, struct mts_destination *destination) {
-  for (size_t i = 0; i < text.n; i++)
-    if ((unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f) return MTS_ERR_NAME_SYNTAX;
+  unsigned control = 0;
+  for (size_t i = 0; i < text.n; i++) control |= ((unsigned char)text.p[i] < 0x20) | (text.p[i] == 0x7f);
+  if (control) return MTS_ERR_NAME_SYNTAX;
   /* The last one: a quoted local part may hold others. */
   const char *at = text.n ? memrchr(text.p, '@', text.n) : NULL;
   if (at) text = mts_span(at + 1, text.n - (size_t)(at + 1 - text.p));

@@ -11,19 +11,19 @@
 #define LABEL_MAX_BYTES 63
 #define UNICODE_MAX_BYTES 1024 /* longest text worth handing to libidn2 */
 
-enum { LDH = 1, UPPER = 2, DIGIT = 4, UNDERSCORE = 8 };
+enum { LDH = 1, UPPER = 2, DIGIT = 4, IN_HOSTS = 8 };
 
 /* A table: each byte of each name is looked up in it. */
-#define L LDH
-#define U (LDH | UPPER)
-#define D (LDH | DIGIT)
+#define L (LDH | IN_HOSTS)
+#define U (LDH | IN_HOSTS | UPPER)
+#define D (LDH | IN_HOSTS | DIGIT)
 static const unsigned char classes[256] = {
-    ['a'] = L, ['b'] = L, ['c'] = L, ['d'] = L, ['e'] = L, ['f'] = L, ['g'] = L, ['h'] = L, ['i'] = L,         ['j'] = L, ['k'] = L,
-    ['l'] = L, ['m'] = L, ['n'] = L, ['o'] = L, ['p'] = L, ['q'] = L, ['r'] = L, ['s'] = L, ['t'] = L,         ['u'] = L, ['v'] = L,
-    ['w'] = L, ['x'] = L, ['y'] = L, ['z'] = L, ['A'] = U, ['B'] = U, ['C'] = U, ['D'] = U, ['E'] = U,         ['F'] = U, ['G'] = U,
-    ['H'] = U, ['I'] = U, ['J'] = U, ['K'] = U, ['L'] = U, ['M'] = U, ['N'] = U, ['O'] = U, ['P'] = U,         ['Q'] = U, ['R'] = U,
-    ['S'] = U, ['T'] = U, ['U'] = U, ['V'] = U, ['W'] = U, ['X'] = U, ['Y'] = U, ['Z'] = U, ['0'] = D,         ['1'] = D, ['2'] = D,
-    ['3'] = D, ['4'] = D, ['5'] = D, ['6'] = D, ['7'] = D, ['8'] = D, ['9'] = D, ['-'] = L, ['_'] = UNDERSCORE};
+    ['a'] = L, ['b'] = L, ['c'] = L, ['d'] = L, ['e'] = L, ['f'] = L, ['g'] = L, ['h'] = L, ['i'] = L,       ['j'] = L, ['k'] = L,
+    ['l'] = L, ['m'] = L, ['n'] = L, ['o'] = L, ['p'] = L, ['q'] = L, ['r'] = L, ['s'] = L, ['t'] = L,       ['u'] = L, ['v'] = L,
+    ['w'] = L, ['x'] = L, ['y'] = L, ['z'] = L, ['A'] = U, ['B'] = U, ['C'] = U, ['D'] = U, ['E'] = U,       ['F'] = U, ['G'] = U,
+    ['H'] = U, ['I'] = U, ['J'] = U, ['K'] = U, ['L'] = U, ['M'] = U, ['N'] = U, ['O'] = U, ['P'] = U,       ['Q'] = U, ['R'] = U,
+    ['S'] = U, ['T'] = U, ['U'] = U, ['V'] = U, ['W'] = U, ['X'] = U, ['Y'] = U, ['Z'] = U, ['0'] = D,       ['1'] = D, ['2'] = D,
+    ['3'] = D, ['4'] = D, ['5'] = D, ['6'] = D, ['7'] = D, ['8'] = D, ['9'] = D, ['-'] = L, ['_'] = IN_HOSTS};
 #undef L
 #undef U
 #undef D
@@ -32,25 +32,24 @@ static unsigned class_of(unsigned char c) { return classes[c]; }
 /* ASCII without the last dot: are these labels of letters, digits and hyphens (RFC 5321 4.1.2)? An A-label is one as it stands: mail
  * goes to names that IDNA 2008 does not know (emoji), and refusing them would only mean no protection. */
 static enum mts_err check_labels(struct mts_span t, bool underscore, bool *upper) {
-  *upper = false;
-  size_t begin = 0;
-  bool numeric = true;
-  for (size_t i = 0; i <= t.n; i++) {
-    if (i < t.n && t.p[i] != '.') {
+  const unsigned wanted = underscore ? IN_HOSTS : LDH;
+  unsigned any = 0;
+  for (size_t i = 0;; i++) {
+    size_t begin = i;
+    unsigned all = ~0u;
+    for (; i < t.n && t.p[i] != '.'; i++) {
       unsigned class = class_of((unsigned char)t.p[i]);
-      if (!(class & LDH) && !(underscore && class == UNDERSCORE)) return MTS_ERR_NAME_SYNTAX;
-      if (class & UPPER) *upper = true;
-      if (!(class & DIGIT)) numeric = false;
-      continue;
+      any |= class;
+      all &= class;
     }
     size_t n = i - begin;
-    if (n == 0 || t.p[begin] == '-' || t.p[i - 1] == '-') return MTS_ERR_NAME_SYNTAX;
+    if (n == 0 || !(all & wanted) || t.p[begin] == '-' || t.p[i - 1] == '-') return MTS_ERR_NAME_SYNTAX;
     if (n > LABEL_MAX_BYTES) return MTS_ERR_NAME_LONG;
-    if (i == t.n && numeric) return MTS_ERR_NAME_SYNTAX; /* RFC 3696 2: not all digits, else it reads like an address */
-    begin = i + 1;
-    numeric = true;
+    if (i < t.n) continue;
+    if (all & DIGIT) return MTS_ERR_NAME_SYNTAX; /* RFC 3696 2: not all digits, else it reads like an address */
+    *upper = any & UPPER;
+    return t.n > NAME_MAX_BYTES ? MTS_ERR_NAME_LONG : MTS_OK;
   }
-  return t.n > NAME_MAX_BYTES ? MTS_ERR_NAME_LONG : MTS_OK;
 }
 
 static void copy_lower(char name[MTS_NAME_SIZE], struct mts_span t) {
@@ -120,7 +119,7 @@ static enum mts_err normalise(struct mts_span text, bool host, char name[MTS_NAM
   struct mts_span t = text;
   if (t.n && t.p[t.n - 1] == '.') t.n--;
   if (t.n == 0) return MTS_ERR_NAME_EMPTY;
-  bool upper;
+  bool upper = false;
   enum mts_err err = check_labels(t, host, &upper);
   if (!err && !upper) { /* most names are as they should be */
     memcpy(name, t.p, t.n);
