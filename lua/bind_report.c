@@ -199,7 +199,7 @@ static int l_report_domains(lua_State *L) {
   if (!err && domains.failed) err = MTS_ERR_NO_MEMORY;
   if (err) {
     mts_buf_free(&domains.names);
-    return fail(L, err, NULL, mts_settings_get(env->settings, "store"));
+    return fail(L, err, NULL, settings_store(env->settings));
   }
   lua_pushcfunction(L, push_domains);
   lua_pushlightuserdata(L, &domains);

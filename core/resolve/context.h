@@ -36,8 +36,8 @@ struct mts {
   void *event_base; /* lent by the program, NULL: the world makes its own */
 
   /* Settings that hot paths read, as numbers. */
-  bool background, strict, allow_private, has_store, defer_on_dns_failure;
-  uint32_t dns_deadline_ms, mail_deadline_ms, fetch_deadline_ms, probe_deadline_ms, refresh_s, retry_s, memory_s;
+  bool background, strict, allow_private, has_store, has_shared, defer_on_dns_failure;
+  uint32_t dns_deadline_ms, mail_deadline_ms, fetch_deadline_ms, probe_deadline_ms, refresh_s, retry_s, memory_s, shared_ms;
   uint16_t smtp_port;
 
   mts_hook_fn hook;
