@@ -37,7 +37,7 @@ static bool wait_for(struct redis_link *link, short what) {
   return link->io && event_add(link->io, NULL) == 0;
 }
 
-static void down(struct redis_link *link, const char *why) { link->calls->down(link->arg, !link->up, why); }
+static void down(struct redis_link *link, const char *why) { link->calls->down(link->arg, !link->connected, why); }
 
 /* Sends what goes; false: the connection is broken, errno says how. */
 static bool flush(struct redis_link *link) {
