@@ -362,7 +362,7 @@ MTS_PUBLIC void mts_report_written_free(struct mts_report_written *written);
 /* name, type (text, list, number, bool, choice), default, meaning. A list is separated by commas or blanks. */
 #define MTS_SETTING_LIST(X)                                                                                                        \
   X(store, text, "", "file of the store; empty: /var/lib/mtasts/mtasts.db if it can be written, else under $XDG_STATE_HOME; \"none\": memory only; a URL: that place, and the shared_store") \
-  X(shared_store, text, "", "Redis or Valkey that machines share, redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss:// with TLS, or unix://[[USER]:PASSWORD@]/PATH[?db=DB]; empty: none") \
+  X(shared_store, text, "", "Redis or Valkey that machines share, redis://[USER[:PASSWORD]@]HOST[:PORT][/DB], rediss:// with TLS, or unix://[USER[:PASSWORD]@]/PATH[?db=DB]; empty: none") \
   X(shared_password_file, text, "", "file whose first line is the password for shared_store, instead of one in the URL; empty: none")        \
   X(shared_ca_file, text, "", "file with trusted certificates (PEM) for rediss://; empty: those of ca_file and ca_path")            \
   X(shared_cert_file, text, "", "file with certificate and key (PEM) that rediss:// shows to the server; empty: none")              \

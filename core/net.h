@@ -181,7 +181,7 @@ typedef void (*mts_smtp_seen_fn)(void *arg, const struct mts_smtp_seen *seen);
  *
  * One command of Redis's protocol to the one server of the settings. Only who has a shared store ever asks. */
 
-#define MTS_SHARED_ITEMS_MAX 20000
+#define MTS_SHARED_ITEMS_MAX 200000
 #define MTS_SHARED_BYTES_MAX (8u << 20)
 
 struct mts_shared_answer {

@@ -57,8 +57,7 @@ static size_t host_at(const char *rest) {
 static const char *read_user(struct mts_span text, struct mts_shared_url *url) {
   const char *colon = memchr(text.p, ':', text.n);
   struct mts_span user = {text.p, colon ? (size_t)(colon - text.p) : text.n};
-  if (!colon) return "it has \"@\", but no USER:PASSWORD or :PASSWORD before it";
-  struct mts_span password = {colon + 1, text.n - user.n - 1};
+  struct mts_span password = colon ? mts_span(colon + 1, text.n - user.n - 1) : mts_span("", 0); /* it may stand in a file */
   if (!decode(user, url->user, sizeof url->user)) return "its user is too long or has a % without two hexadecimal digits";
   if (!decode(password, url->password, sizeof url->password))
     return "its password is too long or has a % without two hexadecimal digits";
@@ -117,15 +116,21 @@ const char *mts_shared_url_parse(const char *text, struct mts_shared_url *url) {
   return NULL;
 }
 
+/* A word that stands alone before "@" is a user, but somebody may take it for the password. */
+static size_t shown_user(const char *rest, size_t at) {
+  const char *colon = at ? memchr(rest, ':', at - 1) : NULL;
+  return colon ? (size_t)(colon - rest) + 1 : 0;
+}
+
 bool mts_shared_url_show(const char *text, char *to, size_t size) {
   size_t which = scheme_of(text), start = which < SCHEMES ? strlen(schemes[which].scheme) : 0;
-  size_t at = which < SCHEMES ? host_at(text + start) : 0, colon = start;
-  while (at && colon < start + at - 1 && text[colon] != ':') colon++;
+  size_t at = which < SCHEMES ? host_at(text + start) : 0;
   struct mts_buf shown = {.limit = size - 1};
-  enum mts_err err = at ? mts_buf_add(&shown, text, colon) : MTS_OK;
-  if (!err && at) err = mts_buf_add(&shown, ":***@", 5);
-  if (!err) err = mts_buf_add(&shown, text + (at ? start + at : 0), strlen(text + (at ? start + at : 0)));
-  memcpy(to, shown.p ? shown.p : "", shown.p ? shown.n : 0);
+  enum mts_err err = at ? mts_buf_add(&shown, text, start + shown_user(text + start, at)) : MTS_OK;
+  if (!err && at) err = mts_buf_add(&shown, "***@", 4);
+  const char *rest = at ? text + start + at : text;
+  if (!err) err = mts_buf_add(&shown, rest, strlen(rest));
+  memcpy(to, shown.p ? shown.p : "", shown.n);
   to[shown.n] = '\0';
   mts_buf_free(&shown);
   return !err;

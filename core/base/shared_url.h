@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC
- * Where the shared store is: redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS, unix://[[USER]:PASSWORD@]/PATH[?db=DB]. */
+ * Where the shared store is: redis://[USER[:PASSWORD]@]HOST[:PORT][/DB], rediss:// for TLS, unix://[USER[:PASSWORD]@]/PATH[?db=DB]. */
 #ifndef MTASTS_BASE_SHARED_URL_H
 #define MTASTS_BASE_SHARED_URL_H
 

@@ -11,9 +11,10 @@
 struct redis_link;
 /* What the owner is told, in the loop's turn. In each it may close the link. */
 struct redis_link_calls {
-  void (*up)(void *arg);                                /* connected; with TLS: the server's certificate is valid for its name */
-  void (*bytes)(void *arg, const char *p, size_t n);    /* lent */
-  void (*down)(void *arg, bool early, const char *why); /* early: it never was connected; nothing comes after it but the owner's close */
+  void (*up)(void *arg);                             /* connected; with TLS: the server's certificate is valid for its name */
+  void (*bytes)(void *arg, const char *p, size_t n); /* lent */
+  void (*down)(void *arg, bool early,
+               const char *why); /* early: it never was connected; nothing comes after it but the owner's close */
 };
 /* address NULL: the URL's Unix socket. Errors: STORE_SHARED with a reason in why; NO_MEMORY. */
 enum mts_err redis_link_open(struct world *world, const struct mts_shared_url *url, const struct mts_address *address,

@@ -13,6 +13,7 @@
 #include "store/store.h"
 
 struct flight;
+struct moving;
 
 /* First member of whatever goes on in a context: a lookup, a probe, a flight. */
 struct work {
@@ -47,6 +48,8 @@ struct mts {
 
   struct work works;      /* head of the ring */
   struct flight *flights; /* by domain, for those that join */
+  struct moving *moving;  /* counters on their way to the shared store; NULL: none */
+  int64_t moving_from_ms; /* not before this time on the monotonic clock, unless asked to */
   uint64_t next_owner;    /* numbers the owners of leases within this process */
 };
 

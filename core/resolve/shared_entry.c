@@ -23,8 +23,10 @@ static enum mts_err add_policy(struct mts_buf *bytes, const struct mts_policy *p
   return err;
 }
 
+/* That a policy host has no address may be the word of a name server that fails. */
 static bool is_own_trouble(enum mts_err err) {
-  return (err >= MTS_ERR_DNS_SERVFAIL && err <= MTS_ERR_DNS_NETWORK) || (err && err < MTS_ERR_NAME_EMPTY);
+  return err == MTS_ERR_HTTPS_ADDRESS || (err >= MTS_ERR_DNS_SERVFAIL && err <= MTS_ERR_DNS_NETWORK) ||
+         (err && err < MTS_ERR_NAME_EMPTY);
 }
 
 /* Seven numbers, the error's name, the id that failed; behind a line feed the detail. */

@@ -146,8 +146,8 @@
 ---@field shared_cert_file? string
 ---file whose first line is the password for shared_store, instead of one in the URL; empty: none
 ---@field shared_password_file? string
----Redis or Valkey that machines share, redis://[[USER]:PASSWORD@]HOST[:PORT][/DB], rediss:// with TLS, or
----unix://[[USER]:PASSWORD@]/PATH[?db=DB]; empty: none
+---Redis or Valkey that machines share, redis://[USER[:PASSWORD]@]HOST[:PORT][/DB], rediss:// with TLS, or
+---unix://[USER[:PASSWORD]@]/PATH[?db=DB]; empty: none
 ---@field shared_store? string
 ---longest wait for one answer of shared_store, connecting included
 ---@field shared_timeout_ms? integer|string

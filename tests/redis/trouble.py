@@ -100,7 +100,7 @@ class Trouble(Case):
         self.goes_on("endless", said="no password that can be read", shared_password_file="/dev/zero")
         self.goes_on("one", f"redis://:{QUOTED}@{host}")
         self.shares("two", shared_password_file=file)
-        self.shares("three", f"redis://default@{host}".replace("default@", ""), shared_password_file=self.write("dos", SECRET + "\r\n"))
+        self.shares("three", f"redis://{host}", shared_password_file=self.write("dos", SECRET + "\r\n"))
 
     def test_the_settings_are_shown_without_the_password(self):
         url = f"redis://:{QUOTED}@127.0.0.1:{self.redis.port}"
@@ -119,6 +119,10 @@ class Trouble(Case):
         url = f"redis://mtasts:{QUOTED}@127.0.0.1:{self.redis.port}"
         self.goes_on("one", url)
         self.shares("two", url)
+        for action in ("write", "send"):
+            self.ends(3 if action == "write" else 0, "report", *self.settings("one", url), action, "--organization", "Example Org", "--contact", "a@b.example")
+        file = self.write("password", SECRET)
+        self.shares("three", f"redis://mtasts@127.0.0.1:{self.redis.port}", shared_password_file=file)
         with self.assertRaises(AssertionError):
             self.redis.ask("GET", "other", auth=("mtasts", SECRET))
 
