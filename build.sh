@@ -13,7 +13,7 @@ readonly build=$root/build
 declare -A packages=(
   [build]="gcc libc6-dev cmake ninja-build pkgconf ca-certificates
     libgetdns-dev libcurl4-openssl-dev libssl-dev libevent-dev libsqlite3-dev libidn2-dev libjansson-dev zlib1g-dev libedit-dev
-    libgmime-3.0-dev
+    libgmime-3.0-dev libhiredis-dev
     lua5.4 liblua5.4-dev lua-argparse"
   [test]="libcmocka-dev lua-busted lua-socket python3 openssl curl ldnsutils faketime unbound nginx-light iproute2 mount util-linux
     libevent-2.1-7|libevent-2.1-7t64 libdb5.3|libdb5.3t64 patchelf chromium fonts-dejavu-core"
@@ -21,7 +21,7 @@ declare -A packages=(
 )
 # The same for pkg-config, where there is no apt.
 declare -A modules=(
-  [build]="getdns libcurl openssl libevent_core sqlite3 libidn2 jansson zlib libedit gmime-3.0 lua5.4"
+  [build]="getdns libcurl openssl libevent_core sqlite3 libidn2 jansson zlib libedit gmime-3.0 hiredis lua5.4"
   [test]="cmocka"
   [lint]=""
 )

@@ -110,7 +110,8 @@ struct mts_span {
   X(STORE_DAMAGED, "store-damaged", 0, NULL, "the store is damaged")                                                               \
   X(STORE_FULL, "store-full", 1, NULL, "no space for the store")                                                                   \
   X(STORE_BUSY, "store-busy", 1, NULL, "the store is locked by another process")                                                   \
-  X(STORE_IO, "store-io", 1, NULL, "the store cannot be read or written")
+  X(STORE_IO, "store-io", 1, NULL, "the store cannot be read or written")                                                          \
+  X(STORE_SHARED, "store-shared", 1, NULL, "the shared store does not answer as it should")
 /* clang-format on */
 
 enum mts_err {
@@ -208,8 +209,7 @@ struct mts_policy {
   const char *const *mx;
 };
 
-/* body: at most MTS_POLICY_MAX_BYTES. findings may be NULL; findings->strict is set whatever the profile.
- * Errors: POLICY_*, NO_MEMORY. */
+/* body: at most MTS_POLICY_MAX_BYTES. findings may be NULL; findings->strict is set whatever the profile. Errors: POLICY_*, NO_MEMORY. */
 MTS_PUBLIC enum mts_err mts_policy_parse(struct mts_span body, enum mts_profile profile, struct mts_policy **policy,
                                          struct mts_findings *findings);
 /* From values already checked (the store, a rule). mx[] are validated and normalised. */
@@ -296,8 +296,7 @@ MTS_PUBLIC void mts_report_free(struct mts_report **report);
 /* ---- sessions (RFC 8460) ------------------------------------------------------------------------------------------------------ */
 
 enum mts_policy_type { MTS_POLICY_TYPE_NONE, MTS_POLICY_TYPE_STS, MTS_POLICY_TYPE_TLSA };
-/* RFC 8460 4.4 policy-type: "no-policy-found", "sts", "tlsa" */
-MTS_PUBLIC const char *mts_policy_type_name(enum mts_policy_type type);
+MTS_PUBLIC const char *mts_policy_type_name(enum mts_policy_type type); /* RFC 8460 4.4: "no-policy-found", "sts", "tlsa" */
 
 /* One session, or the try at one, with a mail host. NULL or "": not known. */
 struct mts_session {
@@ -362,8 +361,12 @@ MTS_PUBLIC void mts_report_written_free(struct mts_report_written *written);
 /* clang-format off */
 /* name, type (text, list, number, bool, choice), default, meaning. A list is separated by commas or blanks. */
 #define MTS_SETTING_LIST(X)                                                                                                        \
-  X(store, text, "", "file of the store; empty: /var/lib/mtasts/mtasts.db if it can be written, else under $XDG_STATE_HOME; "      \
-                     "\"none\": memory only")                                                                                      \
+  X(store, text, "", "file of the store; empty: /var/lib/mtasts/mtasts.db if it can be written, else under $XDG_STATE_HOME; \"none\": memory only; a URL: that place, and the shared_store") \
+  X(shared_store, text, "", "Redis or Valkey that machines share, redis://[USER[:PASSWORD]@]HOST[:PORT][/DB], rediss:// with TLS, or unix://[USER[:PASSWORD]@]/PATH[?db=DB]; empty: none") \
+  X(shared_password_file, text, "", "file whose first line is the password for shared_store, instead of one in the URL; empty: none")        \
+  X(shared_ca_file, text, "", "file with trusted certificates (PEM) for rediss://; empty: those of ca_file and ca_path")            \
+  X(shared_cert_file, text, "", "file with certificate and key (PEM) that rediss:// shows to the server; empty: none")              \
+  X(shared_timeout_ms, number, "200", "longest wait for one answer of shared_store, connecting included")                          \
   X(nameservers, list, "", "addresses of DNS resolvers, [address]:port or address; empty: those of /etc/resolv.conf")               \
   X(dnssec, choice, "auto", "auto (ad when all name servers are loopback, else off), ad (believe the AD bit), validate, off")      \
   X(trust_anchors, text, "", "file with DNSSEC trust anchors for dnssec=validate; empty: the system's root anchor")                \
@@ -384,8 +387,7 @@ MTS_PUBLIC void mts_report_written_free(struct mts_report_written *written);
   X(retry_s, number, "300", "no new fetch of the same policy id within this time of a failed one; grows up to a day")              \
   X(background, bool, "no", "check and refresh cached policies while the program runs; for long-lived programs")                    \
   X(rules, text, "", "file with rules in Lua; empty: /etc/mtasts/rules.lua if it exists; \"none\": none")                              \
-  X(rules_allow, list, "", "what else rules may use: execute (os.execute), popen (io.popen), loadlib (package.loadlib), debug, all; empty: "     \
-                           "none of these")                                                                                        \
+  X(rules_allow, list, "", "what else rules may use: execute (os.execute), popen (io.popen), loadlib (package.loadlib), debug, all; empty: none of these") \
   X(record, text, "", "file to which filter-mtasts appends what smtpd says, for mtasts replay; empty: none")                       \
   X(count_sessions, bool, "yes", "count in the store how TLS with mail hosts and fetches of policies went, for TLS reporting (RFC 8460)")      \
   X(report_organization, text, "", "name of who sends TLS reports (RFC 8460), for people; without it and report_contact none are written")     \
@@ -412,7 +414,6 @@ MTS_PUBLIC bool mts_settings_describe(size_t index, const char **name, const cha
 
 /* ---- the context ------------------------------------------------------------------------------------------------------------ */
 
-struct mts;
 /* The settings are copied. Nothing is opened before it is needed; a store that cannot be opened is logged, not an error. */
 MTS_PUBLIC enum mts_err mts_new(const struct mts_settings *settings, struct mts **m);
 /* Cancels what is under way. In a forked child the context forgets what the parent has under way with its first use there: handles of
@@ -593,7 +594,6 @@ struct mts_entry; /* see store/store.h */
 /* Domains whose policy is due are refreshed, at most limit at once (0: 16); drive with mts_turn. started may be NULL. Once a day what is
  * over for more than 30 days is taken out of the store. */
 MTS_PUBLIC enum mts_err mts_refresh_due(struct mts *m, size_t limit, size_t *started);
-/* Forgets one domain, or all with NULL. */
-MTS_PUBLIC enum mts_err mts_store_flush(struct mts *m, const char *domain, size_t *removed);
+MTS_PUBLIC enum mts_err mts_store_flush(struct mts *m, const char *domain, size_t *removed); /* forgets one, or all with NULL */
 
 #endif

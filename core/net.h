@@ -177,6 +177,21 @@ struct mts_smtp_seen {
 };
 typedef void (*mts_smtp_seen_fn)(void *arg, const struct mts_smtp_seen *seen);
 
+/* ---- the shared store ----
+ *
+ * One command of Redis's protocol to the one server of the settings. Only who has a shared store ever asks. */
+
+#define MTS_SHARED_ITEMS_MAX 200000
+#define MTS_SHARED_BYTES_MAX (8u << 20)
+
+struct mts_shared_answer {
+  enum mts_err err; /* MTS_OK, or STORE_SHARED: no answer in time, no connection, an answer that is none, an error of the server */
+  char detail[160];
+  size_t count;                 /* of an array; else 1 */
+  const struct mts_span *texts; /* numbers as text, nothing as an empty text; each ends in a NUL that does not count */
+};
+typedef void (*mts_shared_fn)(void *arg, const struct mts_shared_answer *answer);
+
 typedef void (*mts_timer_fn)(void *arg);
 
 /* ---- the table ---- */
@@ -204,6 +219,10 @@ struct mts_net_ops {
   /* The work of mts_certificate_check; at once, no job. host: normalised */
   enum mts_err (*certificate)(struct mts_net *net, const char *host, const struct mts_span *chain, size_t count,
                               struct mts_tls *tls);
+  /* words are copied. done NULL: nobody waits for the answer, job must be NULL, and turn does not wait for it either. Errors: STORE_SHARED
+   * also when the server is not asked, because it failed a moment ago (says itself in the log why). NULL: a world without one. */
+  enum mts_err (*shared)(struct mts_net *net, const struct mts_span *words, size_t count, uint32_t deadline_ms, mts_shared_fn done,
+                         void *arg, struct mts_job **job);
   enum mts_err (*timer)(struct mts_net *net, uint32_t ms, mts_timer_fn done, void *arg, struct mts_job **job);
   void (*cancel)(struct mts_net *net, struct mts_job **job);
   /* Dispatches what is ready; waits at most max_wait_ms for the first (-1: as long as jobs are left). false: no job is left. */
@@ -225,12 +244,13 @@ struct mts_net_config {
   uint16_t https_port;
   const char *https_proxy;
   const char *helo;
+  const char *shared_store, *shared_password_file, *shared_ca_file, *shared_cert_file; /* as in the settings */
   void *event_base; /* struct event_base * to live on, NULL: an own one */
   struct mts_log *log;
 };
 /* The one symbol of the network module. clock->arg must outlive the world. */
-#define MTS_NET_OPEN_SYMBOL "mts_net_open_3"
+#define MTS_NET_OPEN_SYMBOL "mts_net_open_4"
 typedef enum mts_err (*mts_net_open_fn)(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net);
-MTS_PUBLIC enum mts_err mts_net_open_3(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net);
+MTS_PUBLIC enum mts_err mts_net_open_4(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/nearest.h"
+#include "base/shared_url.h"
 #include "env.h"
 #include "resolve/context.h"
 
@@ -83,6 +84,15 @@ static int l_configure(lua_State *L) {
   return 0;
 }
 
+/* As it may be shown: the password in a URL is not. */
+static void push_shown(lua_State *L, const char *value) {
+  luaL_Buffer buffer;
+  size_t size = strlen(value) + 8;
+  char *shown = luaL_buffinitsize(L, &buffer, size);
+  mts_shared_url_show(value, shown, size);
+  luaL_pushresultsize(&buffer, strlen(shown));
+}
+
 /* settings() -> {name = {value, type, default, meaning}} */
 static int l_settings(lua_State *L) {
   const struct env *env = env_get(L);
@@ -90,7 +100,7 @@ static int l_settings(lua_State *L) {
   lua_newtable(L);
   for (size_t i = 0; mts_settings_describe(i, &name, &type, &fallback, &meaning); i++) {
     lua_newtable(L);
-    lua_pushstring(L, mts_settings_get(env->settings, name));
+    push_shown(L, mts_settings_get(env->settings, name));
     lua_setfield(L, -2, "value");
     lua_pushstring(L, type);
     lua_setfield(L, -2, "type");

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "env.h"
 #include "resolve/cache.h"
+#include "resolve/shared_reports.h"
 #include "sendmail.h"
 
 #define MAIL_WORDS_MOST 32
@@ -49,6 +50,22 @@ static enum mts_err report_store(lua_State *L, struct env *env, struct mts_store
   if (!m->has_store) return MTS_ERR_STORE_NONE;
   *store = cache_store(m);
   return *store ? MTS_OK : open_store(L, env, store); /* which says why not */
+}
+
+/* Where several machines share a store, reports are made there. What asks it waits, so nothing of the core may be on the stack. */
+static bool is_shared(lua_State *L, struct env *env) {
+  const struct mts *m = env_context(L, env);
+  if (m->has_shared) env_outside(L, env);
+  return m->has_shared;
+}
+
+/* report_move() -> true | nil, err; sends this machine's counters to the shared store, if there is one */
+static int l_report_move(lua_State *L) {
+  struct env *env = env_get(L);
+  enum mts_err err = is_shared(L, env) ? shared_reports_move(env->m) : MTS_OK;
+  if (err && err != MTS_ERR_STORE_NONE) return fail(L, err, NULL, NULL);
+  lua_pushboolean(L, true);
+  return 1;
 }
 
 /* ---- writing ---- */
@@ -154,9 +171,11 @@ static int l_report_write(lua_State *L) {
   struct env *env = env_get(L);
   struct mts_report_terms terms = check_terms(L, 1);
   struct mts_store *store = NULL;
-  enum mts_err err = report_store(L, env, &store);
+  bool shared = is_shared(L, env);
+  enum mts_err err = shared ? MTS_OK : report_store(L, env, &store);
   struct writing *writing = writing_new(L);
-  if (!err) err = mts_store_sessions(store, terms.day, terms.day, terms.domain, keep_row, writing);
+  if (!err && shared) err = shared_reports_sessions(env->m, terms.day, terms.domain, keep_row, writing);
+  if (!err && !shared) err = mts_store_sessions(store, terms.day, terms.day, terms.domain, keep_row, writing);
   if (!err && writing->failed) err = MTS_ERR_NO_MEMORY;
   if (!err) err = mts_report_write(&terms, writing->rows, writing->count, &writing->written);
   drop_rows(writing);
@@ -169,14 +188,16 @@ struct domains {
   bool failed;
 };
 
-static bool keep_domain(void *arg, const struct mts_session_row *row) {
+static bool keep_domain(void *arg, const char *domain) {
   struct domains *domains = arg;
-  if (domains->names.n && strcmp(domains->names.p + domains->last_at, row->domain) == 0) return true;
+  if (domains->names.n && strcmp(domains->names.p + domains->last_at, domain) == 0) return true;
   size_t at = domains->names.n;
-  domains->failed = mts_buf_add(&domains->names, row->domain, strlen(row->domain) + 1) != MTS_OK;
+  domains->failed = mts_buf_add(&domains->names, domain, strlen(domain) + 1) != MTS_OK;
   domains->last_at = at;
   return !domains->failed;
 }
+
+static bool keep_domain_of(void *arg, const struct mts_session_row *row) { return keep_domain(arg, row->domain); }
 
 static int push_domains(lua_State *L) {
   const struct domains *domains = lua_touserdata(L, 1);
@@ -193,13 +214,15 @@ static int l_report_domains(lua_State *L) {
   struct env *env = env_get(L);
   lua_Integer day = luaL_checkinteger(L, 1);
   struct mts_store *store = NULL;
-  enum mts_err err = report_store(L, env, &store);
+  bool shared = is_shared(L, env);
+  enum mts_err err = shared ? MTS_OK : report_store(L, env, &store);
   struct domains domains = {.names = {.limit = (size_t)1 << 30}};
-  if (!err) err = mts_store_sessions(store, day, day, NULL, keep_domain, &domains);
+  if (!err && shared) err = shared_reports_domains(env->m, day, keep_domain, &domains);
+  if (!err && !shared) err = mts_store_sessions(store, day, day, NULL, keep_domain_of, &domains);
   if (!err && domains.failed) err = MTS_ERR_NO_MEMORY;
   if (err) {
     mts_buf_free(&domains.names);
-    return fail(L, err, NULL, mts_settings_get(env->settings, "store"));
+    return fail(L, err, NULL, shared ? NULL : settings_store(env->settings));
   }
   lua_pushcfunction(L, push_domains);
   lua_pushlightuserdata(L, &domains);
@@ -250,11 +273,13 @@ static int l_report_claim(lua_State *L) {
   struct mts_store *store = NULL;
   struct mts_delivery delivery;
   bool became_unsure = false;
-  enum mts_err err = report_store(L, env, &store);
+  bool shared = is_shared(L, env);
+  enum mts_err err = shared ? MTS_OK : report_store(L, env, &store);
   if (!err) {
     claim.now_ms = mts_clock_now_ms(&env->m->clock);
     claim.until_ms = claim.now_ms + 1000 * seconds;
-    err = mts_store_delivery_claim(store, &claim, &delivery, &became_unsure);
+    err = shared ? shared_reports_claim(env->m, &claim, &delivery, &became_unsure)
+                 : mts_store_delivery_claim(store, &claim, &delivery, &became_unsure);
   }
   if (err) return fail(L, err, claim.domain, NULL);
   push_delivery(L, &delivery);
@@ -269,11 +294,21 @@ static int l_report_hand(lua_State *L) {
   int64_t day = number_field(L, 1, "day", INT64_MAX / DAY_S), seconds = number_field(L, 1, "seconds", DAY_S);
   const char *domain = text_field(L, 1, "domain"), *owner = text_field(L, 1, "owner"), *uri = text_field(L, 1, "uri");
   struct mts_store *store = NULL;
-  bool ours = false;
-  enum mts_err err = report_store(L, env, &store);
-  if (!err) {
-    int64_t now_ms = mts_clock_now_ms(&env->m->clock);
-    err = mts_store_delivery_hand(store, day, domain, owner, uri, now_ms, now_ms + 1000 * seconds, &ours);
+  bool ours = false, shared = is_shared(L, env);
+  enum mts_err err = shared ? MTS_OK : report_store(L, env, &store);
+  int64_t now_ms = mts_clock_now_ms(&env->m->clock), until_ms = now_ms + 1000 * seconds;
+  if (!err && shared) {
+    const struct mts_delivery_step step = {.day = day,
+                                           .domain = domain,
+                                           .owner = owner,
+                                           .uri = uri,
+                                           .state = MTS_DELIVERY_HANDING,
+                                           .now_ms = now_ms,
+                                           .until_ms = until_ms};
+    struct mts_delivery delivery;
+    err = shared_reports_step(env->m, &step, &delivery, &ours);
+  } else if (!err) {
+    err = mts_store_delivery_hand(store, day, domain, owner, uri, now_ms, until_ms, &ours);
   }
   if (err) return fail(L, err, domain, NULL);
   lua_pushboolean(L, ours);
@@ -293,10 +328,14 @@ static int l_report_note(lua_State *L) {
   luaL_argcheck(L, which < 3, 1, "'state' is none of these");
   struct mts_store *store = NULL;
   struct mts_delivery delivery;
-  enum mts_err err = report_store(L, env, &store);
-  if (!err)
-    err =
-        mts_store_delivery_note(store, day, domain, owner, states[which], uri, detail, mts_clock_now_ms(&env->m->clock), &delivery);
+  bool ours = true, shared = is_shared(L, env);
+  enum mts_err err = shared ? MTS_OK : report_store(L, env, &store);
+  int64_t now_ms = mts_clock_now_ms(&env->m->clock);
+  const struct mts_delivery_step step = {
+      .day = day, .domain = domain, .owner = owner, .state = states[which], .uri = uri, .detail = detail, .now_ms = now_ms};
+  if (!err && shared) err = shared_reports_step(env->m, &step, &delivery, &ours);
+  if (!err && !ours) err = MTS_ERR_STORE_NONE;
+  if (!err && !shared) err = mts_store_delivery_note(store, day, domain, owner, states[which], uri, detail, now_ms, &delivery);
   if (err) return fail(L, err, domain, NULL);
   push_delivery(L, &delivery);
   return 1;
@@ -314,10 +353,11 @@ static int l_report_delivery(lua_State *L) {
   const char *domain = luaL_checkstring(L, 2);
   struct mts_store *store = NULL;
   struct mts_delivery delivery = {0};
-  enum mts_err err = report_store(L, env, &store);
-  if (!err) err = mts_store_deliveries(store, day, day, domain, keep_delivery, &delivery);
+  bool found = false, shared = is_shared(L, env);
+  enum mts_err err = shared ? shared_reports_delivery(env->m, day, domain, &delivery, &found) : report_store(L, env, &store);
+  if (!err && !shared) err = mts_store_deliveries(store, day, day, domain, keep_delivery, &delivery);
   if (err) return fail(L, err, domain, NULL);
-  if (delivery.domain[0])
+  if (shared ? found : delivery.domain[0])
     push_delivery(L, &delivery);
   else
     lua_pushboolean(L, false);
@@ -351,8 +391,14 @@ static int l_report_sendmail(lua_State *L) {
   return 2;
 }
 
-const luaL_Reg report_functions[] = {{"report_name", l_report_name},         {"report_write", l_report_write},
-                                     {"report_domains", l_report_domains},   {"report_owner", l_report_owner},
-                                     {"report_claim", l_report_claim},       {"report_hand", l_report_hand},
-                                     {"report_note", l_report_note},         {"report_delivery", l_report_delivery},
-                                     {"report_sendmail", l_report_sendmail}, {NULL, NULL}};
+const luaL_Reg report_functions[] = {{"report_move", l_report_move},
+                                     {"report_name", l_report_name},
+                                     {"report_write", l_report_write},
+                                     {"report_domains", l_report_domains},
+                                     {"report_owner", l_report_owner},
+                                     {"report_claim", l_report_claim},
+                                     {"report_hand", l_report_hand},
+                                     {"report_note", l_report_note},
+                                     {"report_delivery", l_report_delivery},
+                                     {"report_sendmail", l_report_sendmail},
+                                     {NULL, NULL}};

@@ -26,7 +26,7 @@ enum mts_err open_store(lua_State *L, struct env *env, struct mts_store **store)
     lua_setfield(L, -2, "__gc");
   }
   lua_setmetatable(L, -2);
-  const char *path = mts_settings_get(env->settings, "store");
+  const char *path = settings_store(env->settings);
   if (strcmp(path, "none") == 0) return MTS_ERR_STORE_NONE;
   enum mts_err err = mts_store_open(path, &m->clock, m->log, &holder->store);
   *store = holder->store;
@@ -92,7 +92,7 @@ static int l_list(lua_State *L) {
   lua_newtable(L);
   if (!err) err = mts_store_each(store, collect, &collection);
   if (collection.failed) return luaL_error(L, "out of memory");
-  return err ? fail(L, err, NULL, mts_settings_get(env->settings, "store")) : 1;
+  return err ? fail(L, err, NULL, settings_store(env->settings)) : 1;
 }
 
 /* store_get(domain) -> entry | nil, err */
@@ -121,7 +121,7 @@ static int l_stats(lua_State *L) {
   struct mts_store_stats stats = {0};
   enum mts_err err = open_store(L, env, &store);
   if (!err) err = mts_store_stats(store, mts_now(env->m), &stats);
-  if (err) return fail(L, err, NULL, mts_settings_get(env->settings, "store"));
+  if (err) return fail(L, err, NULL, settings_store(env->settings));
   lua_createtable(L, 0, 14);
   set_text(L, "file", mts_store_path(store));
 #define FIELD(name) set_number(L, #name, (int64_t)stats.name)

@@ -9,6 +9,7 @@
 #include "net/dns.h"
 #include "net/https.h"
 #include "net/https_look.h"
+#include "net/redis.h"
 #include "net/starttls.h"
 #include "net/starttls_look.h"
 #include "net/trust.h"
@@ -54,6 +55,11 @@ static enum mts_err certificate(struct mts_net *net, const char *host, const str
   return cert_chain_judge(world_of(net), host, chain, count, tls);
 }
 
+static enum mts_err ask_shared(struct mts_net *net, const struct mts_span *words, size_t count, uint32_t deadline_ms,
+                               mts_shared_fn done, void *arg, struct mts_job **job) {
+  return redis_start(world_of(net), words, count, deadline_ms, done, arg, job);
+}
+
 static void cancel(struct mts_net *net, struct mts_job **job) {
   (void)net;
   if (!*job) return;
@@ -85,18 +91,25 @@ static bool turn(struct mts_net *net, int max_wait_ms) {
   return busy(world);
 }
 
+#define CONFIG_TEXTS 10
+static void config_texts(struct mts_net_config *config, const char **texts[CONFIG_TEXTS]) {
+  const char **const all[CONFIG_TEXTS] = {&config->nameservers,     &config->trust_anchors,        &config->ca_file,
+                                          &config->ca_path,         &config->https_proxy,          &config->helo,
+                                          &config->shared_store,    &config->shared_password_file, &config->shared_ca_file,
+                                          &config->shared_cert_file};
+  memcpy(texts, all, sizeof all);
+}
+
 static void release(struct world *world) {
-  free((void *)(uintptr_t)world->config.nameservers);
-  free((void *)(uintptr_t)world->config.trust_anchors);
-  free((void *)(uintptr_t)world->config.ca_file);
-  free((void *)(uintptr_t)world->config.ca_path);
-  free((void *)(uintptr_t)world->config.https_proxy);
-  free((void *)(uintptr_t)world->config.helo);
+  const char **texts[CONFIG_TEXTS];
+  config_texts(&world->config, texts);
+  for (size_t i = 0; i < CONFIG_TEXTS; i++) free((void *)(uintptr_t)*texts[i]);
   free(world);
 }
 
 static void world_free(struct mts_net *net) {
   struct world *world = world_of(net);
+  redis_close(&world->redis);
   while (world->jobs.next != &world->jobs) job_end(world->jobs.next);
   https_close(&world->https);
   dns_close(&world->dns);
@@ -136,6 +149,7 @@ static void world_forget(struct mts_net *net) {
   dns_mute(world);
   /* A lent base is its owner's to reinitialise, and until then not to be touched. */
   if (!world->own_base || event_reinit(world->base) != 0) return;
+  redis_close(&world->redis);
   timers_end(world);
   dns_forget(world);
   event_free(world->wake);
@@ -157,27 +171,28 @@ static const struct mts_net_ops real_ops = {
     .look_https = look_https,
     .look_smtp = look_smtp,
     .certificate = certificate,
+    .shared = ask_shared,
     .timer = set_timer,
     .cancel = cancel,
     .turn = turn,
 };
 
-static bool own(const char **text) {
-  char *copy = strdup(*text ? *text : "");
-  *text = copy;
-  return copy != NULL;
+static bool own(struct mts_net_config *config) {
+  const char **texts[CONFIG_TEXTS];
+  bool owned = true;
+  config_texts(config, texts);
+  for (size_t i = 0; i < CONFIG_TEXTS; i++) {
+    *texts[i] = strdup(*texts[i] ? *texts[i] : "");
+    owned &= *texts[i] != NULL;
+  }
+  return owned;
 }
 
-enum mts_err mts_net_open_3(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net) {
+enum mts_err mts_net_open_4(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_net **net) {
   struct world *world = calloc(1, sizeof *world);
   if (!world) return MTS_ERR_NO_MEMORY;
   world->config = *config;
-  bool owned = own(&world->config.nameservers);
-  owned &= own(&world->config.trust_anchors);
-  owned &= own(&world->config.ca_file);
-  owned &= own(&world->config.ca_path);
-  owned &= own(&world->config.https_proxy);
-  owned &= own(&world->config.helo);
+  bool owned = own(&world->config);
   world->net.ops = &real_ops;
   world->net.clock = *clock;
   world->jobs.next = world->jobs.previous = &world->jobs;

@@ -9,6 +9,7 @@
 
 struct dns;
 struct https;
+struct redis;
 struct trust;
 struct world;
 
@@ -29,6 +30,7 @@ struct world {
   struct mts_job jobs; /* head of the ring */
   struct dns *dns;     /* each is opened by its first use */
   struct https *https;
+  struct redis *redis;
   struct trust *trust;
 };
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "resolve/life.h"
+#include "resolve/newer.h"
 
 #define STORE_RETRY_MS 10000
 
@@ -12,40 +12,15 @@ struct mts_store *cache_store(struct mts *m) {
   int64_t now = mts_clock_mono_ms(&m->clock);
   if (now < m->store_retry_ms) return NULL;
   /* The store says itself in the log what is wrong. */
-  if (mts_store_open(settings_text(m->settings, SETTING_store), &m->clock, m->log, &m->store))
-    m->store_retry_ms = now + STORE_RETRY_MS;
+  if (mts_store_open(settings_store(m->settings), &m->clock, m->log, &m->store)) m->store_retry_ms = now + STORE_RETRY_MS;
   return m->store;
-}
-
-static int64_t past(int64_t at, int64_t now_s) { return at > now_s ? 0 : at; } /* in the future: by a clock that was wrong */
-
-static int64_t latest(const struct mts_entry *entry, int64_t now_s) {
-  int64_t fetched = past(entry->fetched_at, now_s), checked = past(entry->checked_at, now_s),
-          failed = past(entry->failed_at, now_s);
-  int64_t at = fetched > checked ? fetched : checked;
-  return at > failed ? at : failed;
-}
-
-static bool holds_longer(const struct mts_entry *a, const struct mts_entry *b, int64_t now_s) {
-  return life_is_held(a, a->failed_id, now_s) && (!life_is_held(b, b->failed_id, now_s) || a->retry_at > b->retry_at);
 }
 
 /* What the store could not take (full, read-only, locked) is not undone by what it still has: entry is made the newer of both in
  * each part, and the store is tried again. */
 static void save_again(struct mts *m, struct mts_entry *entry, struct mts_entry *stored) {
-  int64_t now = mts_clock_now_s(&m->clock);
-  if (latest(stored, now) > latest(entry, now)) {
-    mts_entry_take_newer_policy(stored, entry, now);
-    if (holds_longer(entry, stored, now) && strcmp(entry->failed_id, stored->id) != 0) { /* RFC 8461 3.3 */
-      memcpy(stored->failed_id, entry->failed_id, sizeof stored->failed_id);
-      stored->retry_at = entry->retry_at;
-      stored->tries = entry->tries;
-    }
-    mts_entry_clear(entry);
-    *entry = *stored; /* the reference moves */
-  } else {
-    mts_entry_clear(stored);
-  }
+  newer_take(entry, stored, mts_clock_now_s(&m->clock));
+  mts_entry_clear(stored);
   cache_put(m, entry);
 }
 

@@ -13,7 +13,9 @@ static void read_settings(struct mts *m) {
   m->background = settings_bool(s, SETTING_background);
   m->strict = settings_bool(s, SETTING_strict);
   m->allow_private = settings_bool(s, SETTING_allow_private);
-  m->has_store = strcmp(settings_text(s, SETTING_store), "none") != 0;
+  m->has_store = strcmp(settings_store(s), "none") != 0;
+  m->has_shared = settings_shared_store(s)[0] != 0;
+  m->shared_ms = settings_number(s, SETTING_shared_timeout_ms);
   m->defer_on_dns_failure = settings_choice(s, SETTING_on_dns_failure) == DNS_FAILURE_CHOICE_DEFER;
   m->dns_deadline_ms = settings_number(s, SETTING_dns_deadline_ms);
   m->mail_deadline_ms = settings_number(s, SETTING_mail_deadline_ms);
@@ -125,6 +127,10 @@ enum mts_err context_net(struct mts *m) {
       .https_port = (uint16_t)settings_number(s, SETTING_https_port),
       .https_proxy = settings_text(s, SETTING_https_proxy),
       .helo = settings_text(s, SETTING_helo),
+      .shared_store = settings_shared_store(s),
+      .shared_password_file = settings_text(s, SETTING_shared_password_file),
+      .shared_ca_file = settings_text(s, SETTING_shared_ca_file),
+      .shared_cert_file = settings_text(s, SETTING_shared_cert_file),
       .event_base = m->event_base,
       .log = m->log,
   };

@@ -13,6 +13,7 @@
 #include "store/store.h"
 
 struct flight;
+struct moving;
 
 /* First member of whatever goes on in a context: a lookup, a probe, a flight. */
 struct work {
@@ -36,8 +37,8 @@ struct mts {
   void *event_base; /* lent by the program, NULL: the world makes its own */
 
   /* Settings that hot paths read, as numbers. */
-  bool background, strict, allow_private, has_store, defer_on_dns_failure;
-  uint32_t dns_deadline_ms, mail_deadline_ms, fetch_deadline_ms, probe_deadline_ms, refresh_s, retry_s, memory_s;
+  bool background, strict, allow_private, has_store, has_shared, defer_on_dns_failure;
+  uint32_t dns_deadline_ms, mail_deadline_ms, fetch_deadline_ms, probe_deadline_ms, refresh_s, retry_s, memory_s, shared_ms;
   uint16_t smtp_port;
 
   mts_hook_fn hook;
@@ -47,6 +48,8 @@ struct mts {
 
   struct work works;      /* head of the ring */
   struct flight *flights; /* by domain, for those that join */
+  struct moving *moving;  /* counters on their way to the shared store; NULL: none */
+  int64_t moving_from_ms; /* not before this time on the monotonic clock, unless asked to */
   uint64_t next_owner;    /* numbers the owners of leases within this process */
 };
 

@@ -10,7 +10,10 @@
 #include "resolve/addresses.h"
 #include "resolve/cache.h"
 #include "resolve/life.h"
+#include "resolve/newer.h"
 #include "resolve/record.h"
+#include "resolve/sharing.h"
+#include "resolve/tell.h"
 
 #define LEASE_MS 5000 /* an owner that died delays the others by this much */
 #define LEASE_RENEW_MS 2000
@@ -25,12 +28,14 @@ struct flight {
   enum flight_want want;
   struct mts_entry entry;
   bool fetched;
+  bool over; /* all is known, and only other machines are still told */
 
   char owner[96];
-  bool leased, queued; /* queued: another process holds the lease */
+  bool leased, queued; /* queued: another process or machine holds the lease */
   int64_t queued_since_s;
   uint32_t poll_ms;
   struct mts_job *renewal;
+  struct sharing sharing;
 
   struct mts_job *job;
   struct addresses addresses;
@@ -78,6 +83,7 @@ static void let_go(struct flight *flight) {
   context_cancel(flight->m, &flight->job);
   context_cancel(flight->m, &flight->renewal);
   if (flight->asking_addresses) addresses_cancel(&flight->addresses);
+  sharing_drop(&flight->sharing);
   if (flight->leased) cache_unlease(flight->m, flight->entry.domain, flight->owner);
 }
 
@@ -91,40 +97,6 @@ static void drop(struct work *work) {
   release(flight);
 }
 
-static void tell_log(const struct flight *flight) {
-  const struct mts_entry *entry = &flight->entry;
-  struct mts_log *log = flight->m->log;
-  if (flight->fetched) {
-    mts_log_write(log, MTS_LOG_INFO, entry->domain, "policy %s fetched: %s, %zu mx, max_age %u s", entry->id,
-                  mts_mode_name(entry->policy->mode), entry->policy->mx_count, entry->policy->max_age_s);
-  }
-  if (entry->failed_at != now(flight)) return;
-  bool guarded = life_policy_holds(entry, now(flight)) && entry->policy->mode != MTS_MODE_NONE;
-  if (entry->err == MTS_ERR_RECORD_NONE && !guarded) return; /* most domains have none */
-  if (!guarded && entry->err >= MTS_ERR_DNS_SERVFAIL && entry->err <= MTS_ERR_DNS_NETWORK) {
-    /* One domain's name servers, or our own resolver: seen without drowning the log. */
-    mts_log_seldom(log, MTS_LOG_WARNING, "dns", entry->domain, "%s: %s (%s); whether it has a policy is not known",
-                   mts_err_name(entry->err), mts_err_message(entry->err), entry->detail);
-    return;
-  }
-  mts_log_write(log, guarded ? MTS_LOG_WARNING : MTS_LOG_INFO, entry->domain, "%s: %s%s%s%s", mts_err_name(entry->err),
-                mts_err_message(entry->err), entry->detail[0] ? " (" : "", entry->detail, entry->detail[0] ? ")" : "");
-}
-
-static void raise_alarm(struct flight *flight) {
-  struct mts *m = flight->m;
-  struct mts_entry *entry = &flight->entry;
-  if (!life_alarm_due(entry, now(flight))) return;
-  struct mts_failure last = {.err = entry->err, .at = entry->failed_at};
-  memccpy(last.detail, entry->detail, 0, sizeof last.detail);
-  mts_log_write(
-      m->log, MTS_LOG_WARNING, entry->domain,
-      "the policy could not be refreshed for %lld h and expires in %lld h: %s; after that its mail is no longer protected",
-      (long long)(now(flight) - entry->failing_since) / 3600, (long long)(entry->expires_at - now(flight)) / 3600,
-      mts_err_message(entry->err));
-  if (m->alarm) m->alarm(m->hook_arg, entry->domain, entry->expires_at, entry->failing_since, &last);
-}
-
 static void tell_waiters(struct flight *flight) {
   struct flight_outcome outcome = {
       .entry = &flight->entry, .fetched = flight->fetched, .trace = &flight->trace, .base_ms = flight->base_ms};
@@ -136,17 +108,24 @@ static void tell_waiters(struct flight *flight) {
   }
 }
 
-/* learned: what is known has changed and is worth keeping. */
-static void finish(struct flight *flight, bool learned) {
-  if (learned) {
-    tell_log(flight);
-    raise_alarm(flight);
-    cache_put(flight->m, &flight->entry);
-  }
+static void land(void *arg) {
+  struct flight *flight = arg;
   context_end(&flight->work);
   let_go(flight);
   tell_waiters(flight);
   release(flight);
+}
+
+/* learned: what is known has changed and is worth keeping. Other machines are told before this one goes on: a program that ends with its
+ * answer would never tell them. */
+static void finish(struct flight *flight, bool learned) {
+  if (learned) {
+    tell_learned(flight->m, &flight->entry, flight->fetched);
+    cache_put(flight->m, &flight->entry);
+  }
+  flight->over = true;
+  flight->fetching = false;
+  if (!sharing_settle(&flight->sharing, learned ? &flight->entry : NULL, land)) land(flight);
 }
 
 static void fetch_failed(struct flight *flight, enum mts_err err, const char *detail) {
@@ -236,7 +215,7 @@ static bool still_ours(struct flight *flight) {
 }
 
 static void get_policy(struct flight *flight) {
-  if (!still_ours(flight)) {
+  if (!still_ours(flight) || !sharing_is_ours(&flight->sharing)) {
     wait_for_lease(flight);
     return;
   }
@@ -348,12 +327,14 @@ static void renew_lease(void *arg) {
   struct flight *flight = arg;
   flight->renewal = NULL;
   cache_lease(flight->m, flight->entry.domain, flight->owner, LEASE_MS);
+  sharing_renew(&flight->sharing);
   net_of(flight)->ops->timer(net_of(flight), LEASE_RENEW_MS, renew_lease, flight, &flight->renewal);
 }
 
 static void wait_for_lease(struct flight *flight) {
   context_cancel(flight->m, &flight->renewal);
   if (!flight->queued) {
+    NOTE(flight, "lease", MTS_OK, "another process was asking the network already");
     flight->queued = true;
     flight->queued_since_s = now(flight);
     flight->poll_ms = LEASE_POLL_LEAST_MS;
@@ -375,12 +356,31 @@ static bool take_from_store(const struct flight *flight, struct mts_entry *entry
   return true;
 }
 
-/* Another process may have looked while we came here or waited. */
-static bool is_answered_meanwhile(struct flight *flight) {
-  struct mts_entry *entry = &flight->entry;
-  if (!take_from_store(flight, entry)) return false;
+static bool is_answered(const struct flight *flight) {
+  const struct mts_entry *entry = &flight->entry;
   if (flight->want == FLIGHT_DUE) return !life_is_due(entry, now(flight));
   return flight->queued && (entry->checked_at >= flight->queued_since_s || entry->failed_at >= flight->queued_since_s);
+}
+
+static void ask_network(struct flight *flight) {
+  bool may_be_lost = flight->m->has_store || flight->sharing.leased;
+  if (may_be_lost && !flight->renewal)
+    net_of(flight)->ops->timer(net_of(flight), LEASE_RENEW_MS, renew_lease, flight, &flight->renewal);
+  ask_record(flight);
+}
+
+/* What other machines know counts as if it were learned now; while one of them asks the network, we wait as for a process of our own. */
+static void told_by_others(void *arg, enum sharing_turn turn) {
+  struct flight *flight = arg;
+  if (newer_take(&flight->entry, &flight->sharing.found, now(flight))) cache_put(flight->m, &flight->entry);
+  if (is_answered(flight)) {
+    NOTE(flight, "shared", MTS_OK, "another machine has the answer");
+    finish(flight, false);
+  } else if (turn == SHARING_ANOTHER) {
+    wait_for_lease(flight);
+  } else {
+    ask_network(flight);
+  }
 }
 
 static void take_lease(void *arg) {
@@ -391,21 +391,20 @@ static void take_lease(void *arg) {
     wait_for_lease(flight);
     return;
   }
-  if (flight->queued) NOTE(flight, "lease", MTS_OK, "another process was asking the network already");
-  if (is_answered_meanwhile(flight)) {
+  /* Another process may have looked while we came here or waited. */
+  if (take_from_store(flight, &flight->entry) && is_answered(flight)) {
     NOTE(flight, "store", MTS_OK, "another process has the answer");
     finish(flight, false);
-    return;
+  } else if (!sharing_ask(&flight->sharing, told_by_others)) {
+    ask_network(flight);
   }
-  if (flight->m->has_store) net_of(flight)->ops->timer(net_of(flight), LEASE_RENEW_MS, renew_lease, flight, &flight->renewal);
-  ask_record(flight);
 }
 
 /* ---- joining and leaving ---- */
 
 static struct flight *find(struct mts *m, const char *domain) {
   for (struct flight *flight = m->flights; flight; flight = flight->next) {
-    if (strcmp(flight->entry.domain, domain) == 0) return flight;
+    if (!flight->over && strcmp(flight->entry.domain, domain) == 0) return flight;
   }
   return NULL;
 }
@@ -422,6 +421,7 @@ static enum mts_err start(struct mts *m, const struct mts_entry *known, enum fli
   snprintf(flight->owner, sizeof flight->owner, "%ld.%llu.%llu.%llx", (long)m->pid, (unsigned long long)++m->next_owner,
            (unsigned long long)mts_clock_now_ms(&m->clock), (unsigned long long)(uintptr_t)flight);
   err = mts_entry_copy(known, &flight->entry);
+  sharing_init(&flight->sharing, m, flight->entry.domain, flight);
   /* The first step waits for the loop's next turn, so that nobody is called back before join has returned. */
   if (!err) err = m->net->ops->timer(m->net, 0, take_lease, flight, &flight->job);
   if (err) {
@@ -461,7 +461,7 @@ void flight_leave(struct flight_waiter *waiter) {
 
 void flight_note_overdue(struct flight_waiter *waiter, struct mts_entry *entry) {
   struct flight *flight = waiter->flight;
-  if (mts_entry_copy(&flight->entry, entry) != MTS_OK) return;
+  if (mts_entry_copy(&flight->entry, entry) != MTS_OK || flight->over) return;
   /* Another process may be asking: what it has found meanwhile is not to be undone by what we knew before. */
   if (!flight->leased && take_from_store(flight, entry) && !life_is_due(entry, now(flight))) return;
   if (flight->fetching || flight->asking_addresses) {

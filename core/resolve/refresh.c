@@ -5,6 +5,7 @@
 #include "resolve/cache.h"
 #include "resolve/flight.h"
 #include "resolve/life.h"
+#include "resolve/moving.h"
 
 #define REFRESH_AT_ONCE 16
 #define REFRESH_MOST 256
@@ -49,6 +50,7 @@ enum mts_err mts_refresh_due(struct mts *m, size_t limit, size_t *started) {
     enum mts_err err = mts_store_due(store, mts_now(m), due.most, collect, &due);
     if (err) return err;
     sweep(m, store);
+    moving_start_seldom(m);
   } else {
     memory_each(m->memory, collect_from_memory, &(struct memory_due){&due, mts_now(m)});
   }

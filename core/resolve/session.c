@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "resolve/cache.h"
 #include "resolve/life.h"
+#include "resolve/moving.h"
 #include "resolve/record.h"
 #include "tlsrpt/session.h"
 
@@ -69,6 +70,7 @@ enum mts_err mts_session_record(struct mts *m, const struct mts_session *session
   if (applied) err = tlsrpt_policy_text(session->policy, &policy);
   if (!err) err = add(m, session, destination.domain, applied ? policy.p : "");
   mts_buf_free(&policy);
+  if (!err && m->background) moving_start_seldom(m);
   return err;
 }
 

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/name.h"
 #include "base/nearest.h"
+#include "base/shared_url.h"
 
 enum type { TYPE_text, TYPE_list, TYPE_number, TYPE_bool, TYPE_choice };
 
@@ -49,6 +50,7 @@ static const struct {
     /* RFC 8461 3.3: five minutes or longer. */
     {SETTING_retry_s, 300, 86400},
     {SETTING_report_delay_s, 0, 43200},
+    {SETTING_shared_timeout_ms, 10, 2000},
     {SETTING_memory_entries, 0, 10000000},
     {SETTING_memory_s, 0, 3600},
 };
@@ -185,6 +187,14 @@ static enum mts_err check_list(struct mts_settings *settings, enum setting which
   return which == SETTING_rules_allow ? check_rules_allow(settings, value) : MTS_OK;
 }
 
+/* A URL may hold a password: what is wrong is said without it. */
+static enum mts_err check_text(struct mts_settings *settings, enum setting which, const char *value) {
+  struct mts_shared_url url;
+  bool is_url = which == SETTING_shared_store ? *value : which == SETTING_store && mts_shared_url_is(value);
+  const char *why = is_url ? mts_shared_url_parse(value, &url) : NULL;
+  return why ? refuse(settings, "%s: %s", table[which].name, why) : MTS_OK;
+}
+
 static enum mts_err check(struct mts_settings *settings, enum setting which, const char *value) {
   bool yes;
   for (const char *p = value; *p; p++) {
@@ -192,7 +202,7 @@ static enum mts_err check(struct mts_settings *settings, enum setting which, con
   }
   switch (table[which].type) {
     case TYPE_text:
-      return MTS_OK;
+      return check_text(settings, which, value);
     case TYPE_list:
       return check_list(settings, which, value);
     case TYPE_bool:
@@ -235,6 +245,16 @@ enum mts_err mts_settings_set(struct mts_settings *settings, const char *name, c
 
 const char *settings_text(const struct mts_settings *settings, enum setting which) {
   return settings && settings->values[which] ? settings->values[which] : table[which].fallback;
+}
+
+const char *settings_store(const struct mts_settings *settings) {
+  const char *store = settings_text(settings, SETTING_store);
+  return mts_shared_url_is(store) ? "" : store;
+}
+
+const char *settings_shared_store(const struct mts_settings *settings) {
+  const char *named = settings_text(settings, SETTING_shared_store), *store = settings_text(settings, SETTING_store);
+  return !named[0] && mts_shared_url_is(store) ? store : named;
 }
 
 const char *settings_rules_place(const struct mts_settings *settings) {

@@ -16,6 +16,9 @@ enum mts_err settings_copy(const struct mts_settings *from, struct mts_settings 
 const char *settings_text(const struct mts_settings *settings, enum setting which);
 uint32_t settings_number(const struct mts_settings *settings, enum setting which);
 bool settings_bool(const struct mts_settings *settings, enum setting which);
+/* The store's own file, "" for the default place, or "none"; and the URL of the shared one, "" for none. */
+const char *settings_store(const struct mts_settings *settings);
+const char *settings_shared_store(const struct mts_settings *settings);
 /* The file of rules that counts: the one that is named, else the system's if it is there; NULL: none. */
 const char *settings_rules_file(const struct mts_settings *settings);
 /* The same, whether the system's file is there or not; NULL: the settings want none. */

@@ -46,6 +46,18 @@ enum store_sql {
   STORE_SQL_DELIVERY_PUT,
   STORE_SQL_DELIVERY_EACH,
   STORE_SQL_DELIVERY_OF,
+  STORE_SQL_BATCH_OLDEST,
+  STORE_SQL_BATCH_FILL,
+  STORE_SQL_BATCH_MARK,
+  STORE_SQL_BATCH_EACH,
+  STORE_SQL_BATCH_RETURN,
+  STORE_SQL_BATCH_DROP,
+  STORE_SQL_BATCH_DROP_SINCE,
+  STORE_SQL_BATCH_UNMOVE,
+  STORE_SQL_BATCH_ADOPT,
+  STORE_SQL_SHARED_GET,
+  STORE_SQL_SHARED_GENERATION,
+  STORE_SQL_SHARED_MOVED,
   STORE_SQL_STATS,
   STORE_SQL_SWEEP_COUNT,
   STORE_SQL_SWEEP_ATTEMPT,
@@ -54,6 +66,7 @@ enum store_sql {
   STORE_SQL_SWEEP_HOSTS,
   STORE_SQL_SWEEP_SESSION,
   STORE_SQL_SWEEP_DELIVERY,
+  STORE_SQL_SWEEP_BATCH,
   STORE_SQL_TOTAL
 };
 
@@ -145,6 +158,11 @@ bool store_lines_at(sqlite3_stmt *statement, int column, size_t max, struct mts_
 bool store_number_at(sqlite3_stmt *statement, int column, int64_t *number);
 /* Says that a row of this table does not count. domain may be NULL. */
 void store_row_report(struct mts_store *store, const char *domain, const char *what);
+
+/* ---- sessions.c ---- */
+
+/* The columns of SESSION_KEY, count, first_at, last_at; texts are lent until the next step. false: edited to nonsense. */
+bool store_session_read(sqlite3_stmt *statement, struct mts_session_row *row);
 
 /* ---- row.c ---- */
 

@@ -84,6 +84,27 @@ const char *const store_schema_steps[] = {
     " detail TEXT NOT NULL,"
     " PRIMARY KEY(day, domain)"
     ") WITHOUT ROWID;",
+    /* 3 -> 4 */
+    "ALTER TABLE session ADD COLUMN moved INTEGER NOT NULL DEFAULT 0;" /* how much of count is in a batch or beyond */
+    "CREATE TABLE batch("
+    " id TEXT NOT NULL," /* see batches.c */
+    " day INTEGER NOT NULL,"
+    " domain TEXT NOT NULL,"
+    " type TEXT NOT NULL,"
+    " policy TEXT NOT NULL,"
+    " result TEXT NOT NULL,"
+    " mx TEXT NOT NULL,"
+    " address TEXT NOT NULL,"
+    " source TEXT NOT NULL,"
+    " helo TEXT NOT NULL,"
+    " reason TEXT NOT NULL,"
+    " count INTEGER NOT NULL,"
+    " first_at INTEGER NOT NULL,"
+    " last_at INTEGER NOT NULL,"
+    " PRIMARY KEY(id, day, domain, type, policy, result, mx, address, source, helo, reason)"
+    ") WITHOUT ROWID;"
+    "CREATE TABLE shared(generation TEXT NOT NULL, moved_at INTEGER NOT NULL);"
+    "INSERT INTO shared VALUES('', 0);",
 };
 const int store_schema_version = (int)(sizeof store_schema_steps / sizeof store_schema_steps[0]);
 

@@ -96,7 +96,7 @@ static bool is_printable(const char *text, size_t max, bool lines) {
 
 static bool is_type(enum mts_policy_type type) { return (unsigned)type <= MTS_POLICY_TYPE_TLSA; }
 
-static bool is_sound(const struct mts_session_row *row) {
+bool mts_session_row_is_sound(const struct mts_session_row *row) {
   return row->domain && mts_name_is_normal(mts_span_of(row->domain)) && is_type(row->type) &&
          is_printable(row->policy, MTS_SESSION_POLICY_MAX, true) && is_printable(row->result, RESULT_MAX, false) &&
          is_printable(row->mx, MTS_NAME_SIZE - 1, false) && is_printable(row->address, MTS_ADDRESS_SIZE - 1, false) &&
@@ -105,7 +105,7 @@ static bool is_sound(const struct mts_session_row *row) {
 }
 
 enum mts_err mts_store_session_add(struct mts_store *store, const struct mts_session_row *session, int64_t now_s) {
-  if (!is_sound(session) || now_s < 0) return MTS_ERR_ARGUMENT;
+  if (!mts_session_row_is_sound(session) || now_s < 0) return MTS_ERR_ARGUMENT;
   struct job job = {.row = *session, .now_s = now_s};
   job.row.day = now_s / DAY_S;
   return store_write(store, count, &job, "counting a session");
@@ -144,7 +144,7 @@ static bool read_texts(sqlite3_stmt *statement, struct mts_session_row *row) {
   return true;
 }
 
-static bool read_row(sqlite3_stmt *statement, struct mts_session_row *row) {
+bool store_session_read(sqlite3_stmt *statement, struct mts_session_row *row) {
   struct mts_span domain;
   int64_t number = 0;
   if (!store_text_at(statement, DOMAIN, MTS_NAME_SIZE - 1, &domain) || !mts_name_is_normal(domain)) return false;
@@ -171,7 +171,7 @@ enum mts_err mts_store_sessions(struct mts_store *store, int64_t first_day, int6
     bool row = false;
     err = store_step(store, statement, "reading sessions", &row);
     if (err || !row) return err;
-    if (read_row(statement, &session))
+    if (store_session_read(statement, &session))
       more = each(arg, &session);
     else
       store_row_report(store, session.domain, "session");

@@ -14,6 +14,11 @@
 #define DAYS_OF(table)                                                                                                       \
   "WITH RECURSIVE days(at) AS (SELECT min(day) FROM " table " WHERE day >= ?1 UNION ALL SELECT (SELECT min(day) FROM " table \
   " WHERE day > at) FROM days WHERE at < ?2)"
+/* Of batch ?1, for a row of session. */
+#define BATCH_COUNT                                                                                              \
+  "SELECT b.count FROM batch b WHERE b.id = ?1 AND b.day = session.day AND b.domain = session.domain AND"        \
+  " b.type = session.type AND b.policy = session.policy AND b.result = session.result AND b.mx = session.mx AND" \
+  " b.address = session.address AND b.source = session.source AND b.helo = session.helo AND b.reason = session.reason"
 #define ATTEMPT_END "max(checked_at, check_at, failed_at, retry_at)"
 
 static const char *const texts[STORE_SQL_TOTAL] = {
@@ -74,6 +79,23 @@ static const char *const texts[STORE_SQL_TOTAL] = {
     [STORE_SQL_DELIVERY_EACH] = "SELECT " DELIVERY " FROM delivery WHERE day BETWEEN ?1 AND ?2 ORDER BY day, domain",
     [STORE_SQL_DELIVERY_OF] = DAYS_OF(
         "delivery") " SELECT " DELIVERY " FROM days CROSS JOIN delivery WHERE day = at AND at <= ?2 AND domain = ?3 ORDER BY day",
+    [STORE_SQL_BATCH_OLDEST] = "SELECT id FROM batch ORDER BY id LIMIT 1",
+    /* What a report of our own has been made of stays ours. */
+    [STORE_SQL_BATCH_FILL] = "INSERT INTO batch(id, " SESSION_KEY ", count, first_at, last_at) SELECT ?1, " SESSION_KEY
+                             ", count - moved, first_at, last_at FROM session s WHERE count > moved AND NOT EXISTS"
+                             " (SELECT 1 FROM delivery d WHERE d.day = s.day AND d.domain = s.domain AND d.state <> 'waiting')"
+                             " ORDER BY " SESSION_KEY " LIMIT ?2",
+    [STORE_SQL_BATCH_MARK] = "UPDATE session SET moved = moved + (" BATCH_COUNT ") WHERE EXISTS (" BATCH_COUNT ")",
+    [STORE_SQL_BATCH_EACH] = "SELECT " SESSION_KEY ", count, first_at, last_at FROM batch WHERE id = ?1 ORDER BY " SESSION_KEY,
+    [STORE_SQL_BATCH_RETURN] =
+        "UPDATE session SET moved = max(0, moved - (" BATCH_COUNT ")) WHERE day = ?2 AND domain = ?3 AND EXISTS (" BATCH_COUNT ")",
+    [STORE_SQL_BATCH_DROP] = "DELETE FROM batch WHERE id = ?1",
+    [STORE_SQL_BATCH_DROP_SINCE] = "DELETE FROM batch WHERE day >= ?1",
+    [STORE_SQL_BATCH_UNMOVE] = "UPDATE session SET moved = 0 WHERE day >= ?1",
+    [STORE_SQL_BATCH_ADOPT] = "UPDATE session SET moved = count WHERE day < ?1",
+    [STORE_SQL_SHARED_GET] = "SELECT generation, moved_at FROM shared",
+    [STORE_SQL_SHARED_GENERATION] = "UPDATE shared SET generation = ?1",
+    [STORE_SQL_SHARED_MOVED] = "UPDATE shared SET moved_at = ?1",
     [STORE_SQL_STATS] =
         "SELECT (SELECT count(*) FROM " NAMES
         "), count(*), total(mode = 'enforce'), total(mode = 'testing'), total(mode = 'none'),"
@@ -95,6 +117,7 @@ static const char *const texts[STORE_SQL_TOTAL] = {
     [STORE_SQL_SWEEP_LEASE] = "DELETE FROM lease WHERE until_ms <= ?1",
     [STORE_SQL_SWEEP_HOSTS] = "DELETE FROM hosts WHERE expires_at <= ?1",
     [STORE_SQL_SWEEP_SESSION] = "DELETE FROM session WHERE day < ?1",
+    [STORE_SQL_SWEEP_BATCH] = "DELETE FROM batch WHERE day < ?1",
     [STORE_SQL_SWEEP_DELIVERY] = "DELETE FROM delivery WHERE day < ?1",
 };
 

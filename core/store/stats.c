@@ -52,6 +52,7 @@ static enum mts_err sweep(struct mts_store *store, void *arg) {
   if (!err) err = sweep_one(store, STORE_SQL_SWEEP_LEASE, job->now_s * 1000, NULL);
   if (!err) err = sweep_one(store, STORE_SQL_SWEEP_HOSTS, cut, NULL);
   if (!err) err = sweep_one(store, STORE_SQL_SWEEP_SESSION, cut / 86400, NULL);
+  if (!err) err = sweep_one(store, STORE_SQL_SWEEP_BATCH, cut / 86400, NULL);
   if (!err) err = sweep_one(store, STORE_SQL_SWEEP_DELIVERY, cut / 86400, NULL);
   return err;
 }

@@ -114,6 +114,38 @@ enum mts_err mts_store_session_add(struct mts_store *store, const struct mts_ses
 enum mts_err mts_store_sessions(struct mts_store *store, int64_t first_day, int64_t last_day, const char *domain,
                                 bool (*each)(void *arg, const struct mts_session_row *session), void *arg);
 
+/* Could the store count this row, and read it back the same? */
+bool mts_session_row_is_sound(const struct mts_session_row *row);
+
+/* ---- counters on their way to a shared store, see batches.c ---- */
+
+#define MTS_BATCH_ID_SIZE 33
+#define MTS_BATCH_ROWS_MAX 200
+
+struct mts_batch {
+  char id[MTS_BATCH_ID_SIZE];
+  char generation[MTS_BATCH_ID_SIZE]; /* of the shared store, as far as this store knows; "": not yet, and then there are no rows */
+};
+/* Rows of one day and domain that the shared store has not added: for now, as a report is being made of them, or for good. */
+struct mts_batch_refused {
+  int64_t day;
+  const char *domain;
+  bool too_late;
+};
+/* Hexadecimal digits that nobody else has. Errors: INTERNAL. */
+enum mts_err mts_store_random(char text[MTS_BATCH_ID_SIZE]);
+/* The batch that is to be sent next: one that nobody is known to have, or else one of what was counted since. Each of its rows is lent; each
+ * returns false when it has no memory, and must not call the store. Errors: STORE_NONE when all is sent, NO_MEMORY, STORE_*. */
+enum mts_err mts_store_batch_next(struct mts_store *store, struct mts_batch *batch,
+                                  bool (*each)(void *arg, const struct mts_session_row *row), void *arg);
+/* The shared store has this batch, but for what it refused; that becomes part of a later batch, or is given up. */
+enum mts_err mts_store_batch_done(struct mts_store *store, const char *id, const struct mts_batch_refused *refused, size_t count);
+/* What the shared store calls its generation. Is it another than before (*lost), what was sent there today will be sent anew; what was sent on
+ * days before is not, as reports on them may be out. */
+enum mts_err mts_store_batch_settle(struct mts_store *store, const char *generation, int64_t now_s, bool *lost);
+/* Is it this process's turn to send, every_s after the last one's? */
+enum mts_err mts_store_batch_turn(struct mts_store *store, int64_t now_s, int64_t every_s, bool *ours);
+
 /* ---- reports that are sent (RFC 8460 5) ---- */
 
 /* clang-format off */
@@ -166,6 +198,7 @@ struct mts_delivery_claim {
   const char *domain, *id, *owner;
   int64_t now_ms, until_ms;
   uint32_t delay_s;
+  int64_t from_s; /* not before this time, unless at_once; 0: any */
   bool at_once;
 };
 enum mts_err mts_store_delivery_claim(struct mts_store *store, const struct mts_delivery_claim *claim,
@@ -181,6 +214,18 @@ enum mts_err mts_store_delivery_note(struct mts_store *store, int64_t day, const
 /* Of these days, both included, of one domain or all with NULL; each is lent and returns false to stop. It must not call the store. */
 enum mts_err mts_store_deliveries(struct mts_store *store, int64_t first_day, int64_t last_day, const char *domain,
                                   bool (*each)(void *arg, const struct mts_delivery *delivery), void *arg);
+
+/* The same as rules, for a row that stands elsewhere; found: it is there. *changed: row is to be written, in one step with having been read.
+ * Errors: ARGUMENT. For hand and note *ours says what STORE_NONE and *ours say above. */
+enum mts_err mts_delivery_claim_step(struct mts_delivery *row, bool found, const struct mts_delivery_claim *claim, bool *changed,
+                                     bool *became_unsure);
+struct mts_delivery_step {
+  int64_t day, now_ms, until_ms; /* until_ms: to hand over */
+  const char *domain, *owner, *uri, *detail;
+  enum mts_delivery_state state; /* HANDING, or what came of it as for note */
+};
+enum mts_err mts_delivery_step(struct mts_delivery *row, bool found, const struct mts_delivery_step *step, bool *ours);
+bool mts_delivery_state_from_name(struct mts_span name, enum mts_delivery_state *state);
 
 struct mts_store_stats {
   uint64_t domains, policies, enforce, testing, none, expired, failing, absent, leases;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/shared_url.h"
 
 static struct process the;
 static char settings_file[PATH_MAX]; /* empty: the one that was built in */
@@ -58,6 +59,13 @@ static enum mts_err set_defaults(struct mts_settings *settings) {
 
 void process_use_file(const char *path) { mts_text_format(settings_file, sizeof settings_file, "%s", path); }
 
+/* A URL in store means the default place, too. */
+static enum mts_err settle_store(struct mts_settings *settings) {
+  if (!mts_shared_url_is(settings_text(settings, SETTING_store))) return MTS_OK;
+  enum mts_err err = mts_settings_set(settings, "shared_store", settings_shared_store(settings));
+  return err ? err : mts_settings_set(settings, "store", MTS_STORE_SYSTEM_FOLDER "/mtasts.db");
+}
+
 static void note_store(struct process *process) {
   const char *store = settings_text(process->settings, SETTING_store);
   if (strcmp(store, "none") == 0) return;
@@ -73,6 +81,7 @@ const struct process *process_get(const char **why) {
   if (!err) err = set_defaults(the.settings);
   bool named = settings_file[0] != 0;
   if (!err) err = conf_read_path(named ? settings_file : MTASTS_CONF_FILE, !named, the.settings, text);
+  if (!err) err = settle_store(the.settings);
   if (!err) err = mts_new(the.settings, &the.m);
   if (err) {
     static bool said; /* not once for each recipient, and not by each event */

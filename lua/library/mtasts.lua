@@ -78,6 +78,7 @@
 ---| "store-full" # no space for the store
 ---| "store-busy" # the store is locked by another process
 ---| "store-io" # the store cannot be read or written
+---| "store-shared" # the shared store does not answer as it should
 
 ---What mtasts.configure is given, see mtasts(1).
 ---@class mtasts.settings
@@ -139,9 +140,21 @@
 ---@field rules? string
 ---what else rules may use: execute (os.execute), popen (io.popen), loadlib (package.loadlib), debug, all; empty: none of these
 ---@field rules_allow? string|string[]
+---file with trusted certificates (PEM) for rediss://; empty: those of ca_file and ca_path
+---@field shared_ca_file? string
+---file with certificate and key (PEM) that rediss:// shows to the server; empty: none
+---@field shared_cert_file? string
+---file whose first line is the password for shared_store, instead of one in the URL; empty: none
+---@field shared_password_file? string
+---Redis or Valkey that machines share, redis://[USER[:PASSWORD]@]HOST[:PORT][/DB], rediss:// with TLS, or
+---unix://[USER[:PASSWORD]@]/PATH[?db=DB]; empty: none
+---@field shared_store? string
+---longest wait for one answer of shared_store, connecting included
+---@field shared_timeout_ms? integer|string
 ---port of mail hosts when probing
 ---@field smtp_port? integer|string
----file of the store; empty: /var/lib/mtasts/mtasts.db if it can be written, else under $XDG_STATE_HOME; "none": memory only
+---file of the store; empty: /var/lib/mtasts/mtasts.db if it can be written, else under $XDG_STATE_HOME; "none": memory only; a URL: that
+---place, and the shared_store
 ---@field store? string
 ---refuse policies that deviate from the RFC's syntax
 ---@field strict? boolean|"yes"|"no"

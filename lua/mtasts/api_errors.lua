@@ -90,4 +90,5 @@ return {
   ['store-full'] = 'Make room on the disk of the store; until then policies are kept in memory only.',
   ['store-busy'] = 'See which process holds the store, as a stopped one or a backup does; mail goes on without it.',
   ['store-io'] = "Look at the system's log for errors of the disk, and at the rights of the store's folder; mail goes on without it.",
+  ['store-shared'] = 'See the log for what shared_store answers; policies go on without it, reports wait for it.',
 }

@@ -20,8 +20,12 @@ local function command_line(args)
     words[#words + 1] = '-s'
     words[#words + 1] = name .. '=' .. value
   end
+  -- What was recorded needs no other machine, and a command line is no place for a password.
+  local function is_wanted(name, value)
+    return name ~= 'rules' and not name:find '^shared_' and not (name == 'store' and value:find '^%a+://')
+  end
   for name, setting in pairs(core.settings()) do
-    if setting.value ~= setting.default and name ~= 'rules' then set(name, setting.value) end
+    if setting.value ~= setting.default and is_wanted(name, setting.value) then set(name, setting.value) end
   end
   set('rules', system.rules_file() or 'none')
   for i, word in ipairs(words) do words[i] = programs.quoted(word) end

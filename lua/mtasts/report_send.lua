@@ -240,6 +240,8 @@ function send.main(args, cli)
   local first, last = days(args, cli)
   local owner, delay = core.report_owner(), math.tointeger(tonumber(core.settings().report_delay_s.value))
   local worst = cli.exit.good
+  local moved, why = core.report_move()
+  if not moved then return terms.failed('send', why, cli) end
   for day = first, last do
     local domains, err = terms.domains(day, named)
     if not domains then return terms.failed('send', err, cli) end

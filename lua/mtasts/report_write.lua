@@ -44,6 +44,8 @@ end
 function write.main(args, cli)
   local who, named = terms.who(args, cli), terms.named(args, cli)
   local day = terms.day(args, cli) or terms.today() - 1
+  local moved, problem = core.report_move()
+  if not moved then return terms.failed('write', problem, cli) end
   local domains, err = terms.domains(day, named)
   if not domains then return terms.failed('write', err, cli) end
   for _, domain in ipairs(domains) do

@@ -113,15 +113,17 @@ class Sendmail:
 
 
 class Web:
-    """An HTTPS server on loopback. answer(handler, body) -> nothing; by default 200."""
+    """An HTTPS server on loopback, with a certificate for these names. answer(handler, body), show(handler) -> nothing; by default 200."""
 
-    def __init__(self, folder, name="r.test"):
-        self.got, self.answer = [], lambda handler, body: handler.reply(200)
+    def __init__(self, folder, name="r.test", *more):
+        self.got, self.answer, self.show = [], lambda handler, body: handler.reply(200), lambda handler: handler.reply(200)
         certificate = os.path.join(folder, name + ".pem")
+        self.ca_file = certificate + ".crt"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                        "-subj", "/CN=" + name, "-addext", "subjectAltName=DNS:" + name, "-keyout", certificate, "-out", certificate + ".crt"],
+                        "-subj", "/CN=" + name, "-addext", "subjectAltName=" + ",".join("DNS:" + each for each in (name, *more)),
+                        "-keyout", certificate, "-out", self.ca_file],
                        check=True, capture_output=True)
-        with open(certificate, "a", encoding="ascii") as file, open(certificate + ".crt", encoding="ascii") as more:
+        with open(certificate, "a", encoding="ascii") as file, open(self.ca_file, encoding="ascii") as more:
             file.write(more.read())
         outer = self
 
@@ -148,7 +150,7 @@ class Web:
 
             def do_GET(self):
                 outer.got.append((self.path, dict(self.headers), None))
-                self.reply(200)
+                outer.show(self)
 
             def log_message(self, *_):
                 pass

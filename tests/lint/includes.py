@@ -23,7 +23,8 @@ ROOMS = {
 LIBRARIES = {
     "getdns/*": ["core/net/dns*", "core/net/getdns_loop.*"],
     "curl/*": ["core/net/https*", "core/net/multi*"],
-    "openssl/*": ["core/net/starttls*", "core/net/trust*", "core/net/https*", "core/net/cert*"],
+    "openssl/*": ["core/net/starttls*", "core/net/trust*", "core/net/https*", "core/net/cert*", "core/net/redis*"],
+    "hiredis/*": ["core/net/redis*"],
     "event2/*": ["core/net/*", "filters/*"],
     "sqlite3.h": ["core/store/*"],
     "idn2.h": ["core/base/*"],

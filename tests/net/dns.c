@@ -223,7 +223,7 @@ static int child_asks(struct mts_net *net, const struct got *got, unsigned files
   struct got mine = {0};
   struct mts_job *job = NULL;
   asked = MTS_RR_A;
-  if (mts_net_open_3(&config, &mts_clock_real, &net) != MTS_OK) return 2;
+  if (mts_net_open_4(&config, &mts_clock_real, &net) != MTS_OK) return 2;
   if (net->ops->dns(net, "a.test", MTS_RR_A, 2000, take, &mine, &job) != MTS_OK) return 3;
   while (net->ops->turn(net, 1000)) continue;
   if (mine.calls != 1 || mine.answer.err != MTS_OK || memcmp(mine.address.bytes, "\xc0\0\2\7", 4) != 0) return 4;

@@ -101,7 +101,7 @@ static inline struct mts_net *open_world(const char *servers, int dnssec) {
   struct mts_net_config config = {.nameservers = servers, .trust_anchors = ""};
   struct mts_net *net = NULL;
   config.dnssec = (unsigned)dnssec;
-  assert_int_equal(mts_net_open_3(&config, &mts_clock_real, &net), MTS_OK);
+  assert_int_equal(mts_net_open_4(&config, &mts_clock_real, &net), MTS_OK);
   return net;
 }
 

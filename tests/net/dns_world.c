@@ -89,7 +89,7 @@ static void a_lent_event_base_is_left_as_it_was(void **state) {
   struct mts_net_config config = {.nameservers = server, .trust_anchors = "", .event_base = base};
   struct mts_net *net = NULL;
   struct mts_job *job = NULL;
-  assert_int_equal(mts_net_open_3(&config, &mts_clock_real, &net), MTS_OK);
+  assert_int_equal(mts_net_open_4(&config, &mts_clock_real, &net), MTS_OK);
   memset(&sum, 0, sizeof sum);
   static const char *const names[] = {"slow.test", "tcslow.test", "silent.test"};
   for (int i = 0; i < 3; i++) assert_int_equal(net->ops->dns(net, names[i], MTS_RR_TXT, 3000, count, NULL, &job), MTS_OK);
@@ -121,7 +121,7 @@ static void a_forked_child_on_a_lent_base_does_not_take_the_answer(void **state)
   struct mts_net *net = NULL;
   struct mts_job *job = NULL;
   int status = -1;
-  assert_int_equal(mts_net_open_3(&config, &mts_clock_real, &net), MTS_OK);
+  assert_int_equal(mts_net_open_4(&config, &mts_clock_real, &net), MTS_OK);
   memset(&sum, 0, sizeof sum);
   assert_int_equal(net->ops->dns(net, "slow.test", MTS_RR_TXT, 6000, count, NULL, &job), MTS_OK);
   int64_t begin = mts_clock_mono_ms(&mts_clock_real);
@@ -289,7 +289,7 @@ static int in_namespaces(const char *file) {
   clock.mono_ms = later;
   struct mts_net_config config = {.nameservers = "", .trust_anchors = ""};
   struct mts_net *net = NULL;
-  if (mts_net_open_3(&config, &clock, &net) != MTS_OK) return 2;
+  if (mts_net_open_4(&config, &clock, &net) != MTS_OK) return 2;
   int bad = answered_by(net, "127.0.0.1:53") ? 0 : 3;
   if (!bad && !write_file(file, "# moved\nnameserver 127.0.0.2\n")) bad = 4;
   if (!bad && !answered_by(net, "127.0.0.1:53")) bad = 5; /* not looked at for every question */

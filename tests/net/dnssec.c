@@ -34,7 +34,7 @@ static struct mts_dns_answer ask_within(const char *name, int dnssec, const char
   struct mts_job *job = NULL;
   struct mts_dns_answer answer = {.err = MTS_ERR_INTERNAL};
   config.dnssec = (unsigned)dnssec;
-  assert_int_equal(mts_net_open_3(&config, &mts_clock_real, &net), MTS_OK);
+  assert_int_equal(mts_net_open_4(&config, &mts_clock_real, &net), MTS_OK);
   enum mts_err err = (looks ? net->ops->look_dns : net->ops->dns)(net, name, MTS_RR_TXT, deadline_ms, take, &answer, &job);
   assert_int_equal(err, MTS_OK);
   while (net->ops->turn(net, 1000)) continue;
@@ -224,7 +224,7 @@ static void many_at_once_with_few_file_descriptors(void **state) {
   struct rlimit before, few;
   assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
   few = before;
-  assert_int_equal(mts_net_open_3(&config, &mts_clock_real, &net), MTS_OK);
+  assert_int_equal(mts_net_open_4(&config, &mts_clock_real, &net), MTS_OK);
   for (int round = 0; round < 3; round++) {
     static const rlim_t limits[] = {24, 64, 256};
     few.rlim_cur = limits[round];

@@ -199,7 +199,7 @@ static inline struct mts_net *open_trusting(const char *https_server, const char
       .nameservers = "", .trust_anchors = "", .ca_file = ca_file, .ca_path = ca_path, .https_proxy = proxy, .helo = "test.example"};
   config.https_port = https_server ? port_of(https_server) : 443;
   struct mts_net *net = NULL;
-  assert_int_equal(mts_net_open_3(&config, &mts_clock_real, &net), MTS_OK);
+  assert_int_equal(mts_net_open_4(&config, &mts_clock_real, &net), MTS_OK);
   return net;
 }
 

@@ -42,6 +42,12 @@ static const char version_2[] =
     "VALUES(20832,'old.example','no-policy-found','','starttls-not-supported','mx.old.example','192.0.2.1','','mx',"
     "'',41,1799900000,1799900001);"
     "PRAGMA user_version=2;";
+static const char version_3[] =
+    "CREATE TABLE delivery( day INTEGER NOT NULL, domain TEXT NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, owner TEXT NOT NULL,"
+    " until_ms INTEGER NOT NULL, tries INTEGER NOT NULL, first_at INTEGER NOT NULL, next_at INTEGER NOT NULL, changed_at INTEGER "
+    "NOT NULL,"
+    " uri TEXT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY(day, domain)) WITHOUT ROWID;"
+    "PRAGMA user_version=3;";
 
 /* A report can be claimed, handed over and noted, once. */
 static enum mts_err deliver(struct tools *t, struct mts_store *store) {
@@ -80,7 +86,7 @@ static void a_file_of_version_1_is_brought_forward_with_all_that_is_in_it(void *
   int64_t until = 0;
   tools_sql(t->path, version_1);
   struct mts_store *store = tools_open(t);
-  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 3);
+  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 4);
   assert_int_equal(use(t, store), MTS_OK);
   assert_int_equal(mts_store_lease(store, "example.com", "us", t->now_ms, t->now_ms + 1, &taken, &until), MTS_OK);
   assert_true(!taken && until == INT64_C(1800000005000));
@@ -97,12 +103,26 @@ static void a_file_of_version_2_keeps_its_counters_and_can_note_reports(void **s
   tools_sql(t->path, version_1);
   tools_sql(t->path, version_2);
   struct mts_store *store = tools_open(t);
-  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 3);
+  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 4);
   assert_int_equal(tools_sql(t->path, "SELECT count FROM session WHERE domain = 'old.example'"), 41);
   assert_int_equal(use(t, store), MTS_OK);
   assert_int_equal(deliver(t, store), MTS_OK);
   mts_store_close(&store);
   assert_int_equal(tools_sql(t->path, "SELECT count(*) FROM delivery WHERE state = 'sent'"), 1);
+  assert_true(tools_is_sound(t->path));
+}
+
+static void a_file_of_version_3_keeps_its_counters_and_counts_on(void **state) {
+  struct tools *t = *state;
+  tools_sql(t->path, version_1);
+  tools_sql(t->path, version_2);
+  tools_sql(t->path, version_3);
+  struct mts_store *store = tools_open(t);
+  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 4);
+  assert_int_equal(tools_sql(t->path, "SELECT count - moved FROM session WHERE domain = 'old.example'"), 41);
+  assert_int_equal(use(t, store), MTS_OK);
+  assert_int_equal(deliver(t, store), MTS_OK);
+  mts_store_close(&store);
   assert_true(tools_is_sound(t->path));
 }
 
@@ -136,6 +156,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_file_of_version_1_is_brought_forward_with_all_that_is_in_it),
       TEST(a_file_of_version_2_keeps_its_counters_and_can_note_reports),
+      TEST(a_file_of_version_3_keeps_its_counters_and_counts_on),
       TEST(of_several_that_open_an_old_file_at_once_each_can_use_it),
   };
   return cmocka_run_group_tests_name("files of older versions", tests, NULL, NULL);
