@@ -122,11 +122,12 @@ static void ended(struct task *task) {
 
 enum mts_err rules_call(struct rules *rules, struct rules_call *call, void *argument, bool *over) {
   struct ruleset *set = rules->now;
-  bool handed_on = false, nested = rules->running;
+  bool nested = rules->running;
   call->rules = rules;
   call->set = set;
   set->calls++;
-  call->handed_on = &handed_on;
+  *over = false;
+  call->handed_on = over;
   const struct task_call what = {
       .function = set->ask, .argument = argument, .ended = ended, .ended_arg = call, .task = &call->task};
   rules->running = true; /* no need to be woken: what is in line runs right now, or further out */
@@ -138,8 +139,7 @@ enum mts_err rules_call(struct rules *rules, struct rules_call *call, void *argu
     return MTS_ERR_NO_MEMORY;
   }
   run(rules);
-  if (!handed_on) call->handed_on = NULL;
-  *over = handed_on;
+  if (!*over) call->handed_on = NULL;
   return MTS_OK;
 }
 
@@ -335,6 +335,8 @@ struct mts *rules_context(struct rules *rules) {
 }
 
 bool rules_there(const struct rules *rules) { return rules->now != NULL; }
+
+bool rules_judge(const struct rules *rules) { return rules->now && rules->now->env->asks_verdict; }
 
 bool rules_want(const struct rules *rules, unsigned kind) {
   return rules->now && kind < RULES_WANTED_MOST && rules->now->wanted[kind];

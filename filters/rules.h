@@ -38,6 +38,8 @@ void rules_free(struct rules **rules);
 struct mts *rules_context(struct rules *rules);
 /* Are there rules at all? */
 bool rules_there(const struct rules *rules);
+/* Is there a rule "verdict", which may judge the MX hosts of each lookup anew? */
+bool rules_judge(const struct rules *rules);
 /* Is there something to ask of this kind? */
 bool rules_want(const struct rules *rules, unsigned kind);
 /* Has the file changed? Then it is loaded anew, in a Lua state of its own; hooks that wait go on in theirs. What does not load is logged, and
