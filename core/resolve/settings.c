@@ -53,6 +53,10 @@ static const struct {
     {SETTING_shared_timeout_ms, 10, 2000},
     {SETTING_memory_entries, 0, 10000000},
     {SETTING_memory_s, 0, 3600},
+    {SETTING_serve_connections, 1, 100000},
+    {SETTING_serve_requests, 1, 1000000},
+    {SETTING_serve_pipeline, 1, 10000},
+    {SETTING_serve_idle_s, 1, 604800},
 };
 
 struct mts_settings {
@@ -187,8 +191,15 @@ static enum mts_err check_list(struct mts_settings *settings, enum setting which
   return which == SETTING_rules_allow ? check_rules_allow(settings, value) : MTS_OK;
 }
 
+static enum mts_err check_mode(struct mts_settings *settings, const char *value) {
+  size_t n = strlen(value);
+  bool octal = n >= 3 && n <= 4 && strspn(value, "01234567") == n && (n == 3 || value[0] == '0');
+  return octal ? MTS_OK : refuse(settings, "serve_mode: \"%.40s\" is no mode such as 0660", value);
+}
+
 /* A URL may hold a password: what is wrong is said without it. */
 static enum mts_err check_text(struct mts_settings *settings, enum setting which, const char *value) {
+  if (which == SETTING_serve_mode) return check_mode(settings, value);
   struct mts_shared_url url;
   bool is_url = which == SETTING_shared_store ? *value : which == SETTING_store && mts_shared_url_is(value);
   const char *why = is_url ? mts_shared_url_parse(value, &url) : NULL;

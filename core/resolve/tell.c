@@ -25,6 +25,7 @@ static void tell_log(struct mts_log *log, const struct mts_entry *entry, bool fe
 
 static void raise_alarm(struct mts *m, struct mts_entry *entry, int64_t now_s) {
   if (!life_alarm_due(entry, now_s)) return;
+  m->counted.alarms++;
   struct mts_failure last = {.err = entry->err, .at = entry->failed_at};
   memccpy(last.detail, entry->detail, 0, sizeof last.detail);
   mts_log_write(

@@ -28,7 +28,7 @@ LIBRARIES = {
     "event2/*": ["core/net/*", "filters/*"],
     "sqlite3.h": ["core/store/*"],
     "idn2.h": ["core/base/*"],
-    "jansson.h": ["core/tlsrpt/report*", "lua/bind_json.c"],
+    "jansson.h": ["core/tlsrpt/report*", "lua/bind_json.c", "filters/serve/json*"],
     "zlib.h": ["core/tlsrpt/*"],
     "gmime/*": ["lua/bind_mail.c"],
     "histedit.h": ["lua/bind_edit.c"],
@@ -48,7 +48,7 @@ def room_of(path):
 
 def target_of(path, header):
     """The file of ours that a header means, or None."""
-    for folder in (os.path.dirname(path), "core", "lua", "filters", "filters/opensmtpd", "filters/exim"):
+    for folder in (os.path.dirname(path), "core", "lua", "filters", "filters/opensmtpd", "filters/exim", "filters/serve"):
         candidate = os.path.normpath(os.path.join(folder, header))
         if os.path.exists(candidate):
             return candidate
