@@ -395,6 +395,16 @@ MTS_PUBLIC void mts_report_written_free(struct mts_report_written *written);
   X(report_senders, list, "", "envelope senders whose sessions are not counted where the mail server tells the sender; empty: report_contact")  \
   X(memory_entries, number, "20000", "domains kept in memory by a long-lived program")                                             \
   X(memory_s, number, "10", "how long memory is believed before the store is asked again")                                         \
+  X(serve_socketmap, list, "", "where mtasts serve answers Postfix: unix:/PATH, inet:ADDRESS:PORT, inet:[ADDRESS]:PORT; with none of the "   \
+                               "serve_ lists unix:/run/mtasts/socketmap, unix:/run/mtasts/lines and unix:/run/mtasts/json")               \
+  X(serve_lines, list, "", "where it answers lines, for Exim's ${readsocket}")                                                     \
+  X(serve_json, list, "", "where it answers one JSON object per line")                                                             \
+  X(serve_metrics, list, "", "where it tells Prometheus its metrics, over HTTP")                                                   \
+  X(serve_mode, text, "0660", "mode of the files of its Unix sockets, octal")                                                      \
+  X(serve_connections, number, "2000", "connections to it at once; further ones wait")                                             \
+  X(serve_requests, number, "10000", "requests under way at once; further ones are told to come again")                            \
+  X(serve_pipeline, number, "64", "requests under way at once on one connection; further ones are not read yet")                   \
+  X(serve_idle_s, number, "3600", "a connection without a request for so long is closed")                                          \
   X(log, choice, "stderr", "stderr, syslog, json (lines on stderr) or none")                                                       \
   X(log_level, choice, "warning", "error, warning, info or debug")
 /* clang-format on */
@@ -445,6 +455,7 @@ struct mts_lookup_opts {
   enum mts_depth depth;
   enum mts_freshness freshness;
   uint32_t deadline_ms; /* 0: mail_deadline_ms */
+  uint16_t port;        /* of the mail hosts, for TLSA records and probes; 0: smtp_port */
   bool no_rules;        /* the RFC's answer, without hooks */
   bool no_trace;        /* the answer has no trace, neither for a hook; quicker where memory answers */
   /* MX hosts as any program learned them from DNS, within their TTL, instead of asking DNS: without DANE (guard and dnssec are those of a
@@ -521,6 +532,7 @@ struct mts_answer {
   enum mts_dnssec dnssec;                     /* of the MX answer */
   bool hosts_known;                           /* DNS answered; hosts may still be empty */
   enum mts_err hosts_err;
+  uint32_t hosts_ttl_s; /* so long what DNS said of the hosts, DANE included, may be believed; 0: not known */
   size_t host_count;
   struct mts_host *hosts; /* in the order of DNS preference, never reordered by policy */
   size_t step_count;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC
  * The program mtasts: a Lua host whose commands are Lua. Its own Lua files are found beside it; LUA_PATH and LUA_INIT play no part. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,19 @@
 #include "host.h"
 
 #define EXIT_INTERNAL 70 /* EX_SOFTWARE */
+
+/* exec(program, argument...): becomes another program of ours, so that whoever started this one sees one process. Returns why it cannot. */
+static int l_exec(lua_State *L) {
+  int count = lua_gettop(L);
+  luaL_argcheck(L, count > 0, 1, "a program is wanted");
+  char **words = lua_newuserdatauv(L, ((size_t)count + 1) * sizeof *words, 0);
+  for (int i = 0; i < count; i++) words[i] = (char *)(uintptr_t)luaL_checkstring(L, i + 1);
+  words[count] = NULL;
+  fflush(stdout);
+  execv(words[0], words);
+  lua_pushstring(L, strerror(errno));
+  return 1;
+}
 
 /* mtasts.place: where this program lies, whether as built, and where what mail servers start or load lies (absolute, or
  * from here). */
@@ -24,6 +39,10 @@ static int open_place(lua_State *L) {
   lua_setfield(L, -2, "opensmtpd");
   lua_pushstring(L, MTASTS_EXIM_PLACE);
   lua_setfield(L, -2, "exim");
+  lua_pushstring(L, MTASTS_SERVE_PLACE);
+  lua_setfield(L, -2, "serve");
+  lua_pushcfunction(L, l_exec);
+  lua_setfield(L, -2, "exec");
   lua_pushboolean(L, access(lua_pushfstring(L, "%sshare/lua/5.4/mtasts.lua", folder), R_OK) == 0);
   lua_setfield(L, -3, "built");
   lua_pop(L, 1);

@@ -45,6 +45,10 @@ struct mts {
   mts_hook_cancelled_fn hook_cancelled;
   void *hook_arg;
 
+  struct {
+    uint64_t fetches, failures, alarms; /* policies fetched, attempts that failed, and alarms, since the start */
+  } counted;
+
   struct work works;      /* head of the ring */
   struct flight *flights; /* by domain, for those that join */
   uint64_t next_owner;    /* numbers the owners of leases within this process */

@@ -115,6 +115,7 @@ static void raise_alarm(struct flight *flight) {
   struct mts *m = flight->m;
   struct mts_entry *entry = &flight->entry;
   if (!life_alarm_due(entry, now(flight))) return;
+  m->counted.alarms++;
   struct mts_failure last = {.err = entry->err, .at = entry->failed_at};
   memccpy(last.detail, entry->detail, 0, sizeof last.detail);
   mts_log_write(
@@ -151,6 +152,7 @@ static void finish(struct flight *flight, bool learned) {
 
 static void fetch_failed(struct flight *flight, enum mts_err err, const char *detail) {
   const char *id = flight->has_record ? flight->record.id : flight->entry.id;
+  flight->m->counted.failures++;
   record_fetch_failure(flight->m, &flight->entry, err, detail);
   life_fetch_failed(&flight->entry, now(flight), id, err, detail, flight->m->retry_s);
   finish(flight, true);
@@ -186,6 +188,7 @@ static void got_policy(void *arg, const struct mts_https_answer *answer) {
   life_fetched(&flight->entry, now(flight), flight->has_record ? flight->record.id : "", policy, flight->m->refresh_s);
   mts_policy_free(&policy);
   flight->fetched = true;
+  flight->m->counted.fetches++;
   finish(flight, true);
 }
 

@@ -26,10 +26,12 @@ struct hosts_walk {
   struct mts *m;
   struct mts_answer *answer;
   bool probe;
+  uint16_t port;
   struct trace *trace;
   int64_t base_ms, began_ms, began_s;
-  uint32_t ttl_s; /* least of the answers about MX and addresses */
-  bool partial;   /* some of what DNS said was lost: out of memory */
+  uint32_t ttl_s;      /* least of the answers about MX and addresses */
+  uint32_t tlsa_ttl_s; /* and about TLSA */
+  bool partial;        /* some of what DNS said was lost: out of memory */
   void (*done)(void *arg);
   void *arg;
   struct mts_job *job;
@@ -59,6 +61,7 @@ static void finish(struct hosts_walk *walk) {
 /* DNS was asked about all hosts, and nobody gave up. */
 static void complete(struct hosts_walk *walk) {
   if (!walk->partial && !walk->answer->smarthost) stored_hosts_keep(walk->m, walk->answer, walk->began_s, walk->ttl_s);
+  if (!walk->partial) walk->answer->hosts_ttl_s = walk->ttl_s < walk->tlsa_ttl_s ? walk->ttl_s : walk->tlsa_ttl_s;
   finish(walk);
 }
 
@@ -102,7 +105,7 @@ static void probe(struct host_walk *each) {
   }
   struct mts_probe_request request = {
       .host = each->host->name,
-      .port = walk->m->smtp_port,
+      .port = walk->port,
       .addresses = each->addresses.list,
       .address_count = each->addresses.count,
       .deadline_ms = walk->m->probe_deadline_ms,
@@ -142,6 +145,8 @@ static void got_tlsa(void *arg, const struct mts_dns_answer *answer) {
   struct host_walk *each = arg;
   struct hosts_walk *walk = each->walk;
   each->job = NULL;
+  uint32_t ttl_s = answer->err && answer->ttl_s == 0 ? ADDRESSES_RETRY_S : answer->ttl_s;
+  if (ttl_s < walk->tlsa_ttl_s) walk->tlsa_ttl_s = ttl_s;
   const char *said = answer->err ? mts_err_message(answer->err) : "";
   if (answer->err == MTS_ERR_DNS_NODATA || answer->err == MTS_ERR_DNS_NXDOMAIN) {
     said = "no TLSA records";
@@ -163,7 +168,7 @@ static void got_tlsa(void *arg, const struct mts_dns_answer *answer) {
 static void ask_tlsa(struct host_walk *each) {
   struct hosts_walk *walk = each->walk;
   char name[MTS_NAME_SIZE];
-  bool fits = (size_t)snprintf(name, sizeof name, "_%u._tcp.%s", walk->m->smtp_port, each->host->name) < sizeof name;
+  bool fits = (size_t)snprintf(name, sizeof name, "_%u._tcp.%s", walk->port, each->host->name) < sizeof name;
   /* RFC 7672 2.2.1: only where the way to the host's addresses is DNSSEC-secure throughout. */
   bool secure = walk->answer->dnssec == MTS_DNSSEC_SECURE && each->addresses.dnssec == MTS_DNSSEC_SECURE;
   each->step_ms = mono(walk);
@@ -314,16 +319,22 @@ static void begin_smarthost(void *arg) {
   ask_hosts(walk);
 }
 
-enum mts_err hosts_start(struct mts *m, struct mts_answer *answer, bool probe_them, struct trace *trace, int64_t base_ms,
-                         void (*done)(void *arg), void *arg, struct hosts_walk **walk) {
+enum mts_err hosts_start(struct mts *m, struct mts_answer *answer, bool probe_them, uint16_t port, struct trace *trace,
+                         int64_t base_ms, void (*done)(void *arg), void *arg, struct hosts_walk **walk) {
   enum mts_err err = context_net(m);
   if (err) return err;
   struct hosts_walk *made = calloc(1, sizeof *made);
   if (!made) return MTS_ERR_NO_MEMORY;
-  *made = (struct hosts_walk){
-      .m = m, .answer = answer, .probe = probe_them, .trace = trace, .base_ms = base_ms, .done = done, .arg = arg};
+  *made = (struct hosts_walk){.m = m,
+                              .answer = answer,
+                              .probe = probe_them,
+                              .port = port ? port : m->smtp_port,
+                              .trace = trace,
+                              .base_ms = base_ms,
+                              .done = done,
+                              .arg = arg};
   made->began_s = mts_clock_now_s(&m->clock);
-  made->ttl_s = UINT32_MAX;
+  made->ttl_s = made->tlsa_ttl_s = UINT32_MAX;
   made->began_ms = mono(made);
   err = answer->smarthost ? m->net->ops->timer(m->net, 0, begin_smarthost, made, &made->job)
                           : m->net->ops->dns(m->net, answer->domain, MTS_RR_MX, m->dns_deadline_ms, got_mx, made, &made->job);

@@ -11,8 +11,8 @@
 
 struct hosts_walk;
 /* Fills the hosts of answer, whose domain, smarthost and policy are set; what DNS said goes into the store as well. done comes once, later,
- * unless cancelled. */
-enum mts_err hosts_start(struct mts *m, struct mts_answer *answer, bool probe, struct trace *trace, int64_t base_ms,
+ * unless cancelled. port: 0 is the setting smtp_port. */
+enum mts_err hosts_start(struct mts *m, struct mts_answer *answer, bool probe, uint16_t port, struct trace *trace, int64_t base_ms,
                          void (*done)(void *arg), void *arg, struct hosts_walk **walk);
 void hosts_cancel(struct hosts_walk **walk);
 /* Cancels because it took too long: a host whose DANE is not settled counts as unreachable for this error. */

@@ -247,8 +247,8 @@ static void ask_hosts(struct mts_lookup *lookup) {
   /* Where every name server has just been silent, asking them for the MX would only double the wait. */
   enum mts_err err = lookup->late ? MTS_ERR_DEADLINE : lookup->mute;
   if (!err) {
-    err = hosts_start(lookup->m, lookup->answer, lookup->opts.depth == MTS_DEPTH_TLS, &lookup->trace, lookup->base_ms, hosts_found,
-                      lookup, &lookup->hosts);
+    err = hosts_start(lookup->m, lookup->answer, lookup->opts.depth == MTS_DEPTH_TLS, lookup->opts.port, &lookup->trace,
+                      lookup->base_ms, hosts_found, lookup, &lookup->hosts);
   }
   if (err) {
     lookup->answer->hosts_err = err;

@@ -51,6 +51,10 @@ static const struct {
     {SETTING_report_delay_s, 0, 43200},
     {SETTING_memory_entries, 0, 10000000},
     {SETTING_memory_s, 0, 3600},
+    {SETTING_serve_connections, 1, 100000},
+    {SETTING_serve_requests, 1, 1000000},
+    {SETTING_serve_pipeline, 1, 10000},
+    {SETTING_serve_idle_s, 1, 604800},
 };
 
 struct mts_settings {

@@ -145,7 +145,7 @@ bool engine_step(struct engine *engine) { return rules_step(engine->rules); }
 
 static void ending(void *arg, struct session *session) {
   struct engine *engine = arg;
-  rules_session_ending(engine->rules, session);
+  phases_session_ending(engine->rules, session);
 }
 
 static void outcome(void *arg, const struct outgoing_outcome *outcome) {
@@ -172,7 +172,7 @@ static enum mts_err start(struct engine *engine, char why[RULES_WHY_SIZE]) {
   engine->records = settings_text(engine->config.settings, SETTING_record)[0] != 0;
   const struct engine_config *config = &engine->config;
   enum mts_err err = sessions_new(ending, engine, &engine->sessions);
-  if (!err) err = rules_new(config->settings, config->base, config->log, config->told != NULL, why, &engine->rules);
+  if (!err) err = rules_new(config->settings, &phases_kind, config->base, config->log, config->told != NULL, why, &engine->rules);
   if (!err) err = start_tally(engine);
   if (err) return err;
   const struct requests_config requests = {.base = config->base,

@@ -3,8 +3,8 @@
 #ifndef MTASTS_FILTERS_ENGINE_H
 #define MTASTS_FILTERS_ENGINE_H
 
+#include "phases.h"
 #include "requests.h"
-#include "rules.h"
 
 #define ENGINE_SAY_MAX 4096 /* the longest that is said at once: what we register */
 

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "engine.h"
 #include "input.h"
+#include "program.h"
 #include "recording.h"
 #include "replay.h"
 #include "resolve/settings.h"
@@ -148,7 +149,7 @@ static void hangup(evutil_socket_t fd, short what, void *arg) {
   (void)fd;
   (void)what;
   const struct filter *filter = arg;
-  setup_hung_up = 0;
+  program_hung_up = 0;
   engine_look(filter->engine, true);
 }
 
@@ -165,7 +166,7 @@ static bool only_smtpd_can_wake(const struct filter *filter) {
 /* Who waits in recv is woken sooner than who waits for an event, and most of the time this is all there is to wait for. */
 static void run(struct filter *filter) {
   while (!filter->left) {
-    if (filter->socket && !setup_hung_up && only_smtpd_can_wake(filter))
+    if (filter->socket && !program_hung_up && only_smtpd_can_wake(filter))
       read_on(filter, true); /* or until SIGHUP */
     else
       event_base_loop(filter->base, EVLOOP_ONCE);
@@ -187,7 +188,7 @@ static bool start(struct filter *filter, const struct mts_settings *settings, ch
   memccpy(why, "out of memory or of file descriptors", 0, RULES_WHY_SIZE);
   filter->out.limit = OUT_MAX;
   filter->base = event_base_new();
-  if (!filter->base || setup_log(settings, &filter->log) || !setup_channels(&filter->in, &filter->out_fd)) return false;
+  if (!filter->base || program_log(settings, &filter->log) || !setup_channels(&filter->in, &filter->out_fd)) return false;
   const struct engine_config config = {.settings = settings, .base = filter->base, .log = filter->log, .say = say, .arg = filter};
   if (engine_new(&config, why, &filter->engine)) return false;
   recording_new(settings_text(settings, SETTING_record), filter->log, &filter->recording);
@@ -196,7 +197,7 @@ static bool start(struct filter *filter, const struct mts_settings *settings, ch
   if (flags < 0 || fcntl(filter->out_fd, F_SETFL, filter->socket ? flags & ~O_NONBLOCK : flags | O_NONBLOCK) < 0) return false;
   filter->readable = event_new(filter->base, filter->in, EV_READ | EV_PERSIST, can_read, filter);
   filter->writable = event_new(filter->base, filter->out_fd, EV_WRITE, can_write, filter);
-  filter->hangup = setup_hangup(filter->base, hangup, filter);
+  filter->hangup = program_hangup(filter->base, hangup, filter);
   return filter->readable && filter->writable && filter->hangup && event_add(filter->readable, NULL) == 0;
 }
 
@@ -240,7 +241,7 @@ int main(int argc, char **argv) {
   struct mts_settings *settings = NULL;
   int code = setup_read(&words, argc, argv, &settings);
   if (code) return code;
-  code = only_check ? rules_check("filter-mtasts", settings) : log ? replay(log, settings) : serve(settings);
+  code = only_check ? rules_check("filter-mtasts", &phases_kind, settings) : log ? replay(log, settings) : serve(settings);
   mts_settings_free(&settings);
   return code;
 }

@@ -102,7 +102,7 @@ static int ask(lua_State *L) {
   return ask_on(L, context(phase, 0, false));
 }
 
-int hooks_open(lua_State *L, bool wanted[FILTER_PHASE_COMMIT + 1]) {
+int hooks_open(lua_State *L, bool wanted[RULES_WANTED_MOST]) {
   lua_newtable(L); /* the lists of hooks, by phase */
   int lists = lua_gettop(L);
   lua_getglobal(L, "require");

@@ -6,6 +6,7 @@
 #include <lua.h>
 
 #include "filter_line.h"
+#include "rules.h"
 #include "sessions.h"
 
 /* Lent until the first hook is asked. session NULL: nothing is known of it but its id. value: what the phase is about; p NULL: nothing. */
@@ -19,6 +20,6 @@ struct hooks_question {
  * takes a question (light userdata), and may wait; its results: "proceed", "junk", "reject", "disconnect", or nil: none has an opinion; a
  * text of a refusal; the number of the hook that decided; whether one failed. Raises. */
 #define HOOKS_RESULTS 4
-int hooks_open(lua_State *L, bool wanted[FILTER_PHASE_COMMIT + 1]);
+int hooks_open(lua_State *L, bool wanted[RULES_WANTED_MOST]);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine.h"
+#include "program.h"
 #include "setup.h"
 
 #define LOOK_AHEAD 10000 /* lines in which the recorded answer to a request must stand */
@@ -154,7 +155,7 @@ static bool play(struct replay *replay, const char *log, int in, int out, const 
   replay->out = fdopen(out, "w");
   if (!read_all(log, in, &replay->text)) return false;
   replay->base = event_base_new();
-  bool well = replay->out && replay->base && setup_log(settings, &replay->log) == MTS_OK;
+  bool well = replay->out && replay->base && program_log(settings, &replay->log) == MTS_OK;
   const struct engine_config config = {.settings = settings,
                                        .base = replay->base,
                                        .log = replay->log,

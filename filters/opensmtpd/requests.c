@@ -25,7 +25,7 @@ struct request {
   struct requests *requests;
   struct request *previous, *next;
   struct filter_line line;
-  struct rule_call *call;
+  struct rules_call *call;
   struct mts_lookup *lookup;
   struct event *watchdog;
   bool *answered;                /* told while it is being taken */
@@ -167,7 +167,7 @@ static void go_on(struct request *request) {
 
 /* ---- the rules ---- */
 
-static void decided(void *arg, const struct rule_decision *made) {
+static void decided(void *arg, const struct phase_decision *made) {
   struct request *request = arg;
   request->call = NULL;
   request->story.hook_failed = made->failed;
@@ -201,9 +201,9 @@ static void begin(struct request *request) {
     return;
   }
   struct session *session = sessions_find(config->sessions, request->line.session);
-  struct rule_call *call = NULL;
+  struct rules_call *call = NULL;
   const bool *answered = request->answered;
-  enum mts_err err = rules_ask(config->rules, &request->line, session, value_of(&request->line), decided, request, &call);
+  enum mts_err err = phases_ask(config->rules, &request->line, session, value_of(&request->line), decided, request, &call);
   if (*answered) return;
   if (err)
     go_on(request);

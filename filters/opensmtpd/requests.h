@@ -4,8 +4,8 @@
 #define MTASTS_FILTERS_REQUESTS_H
 
 #include "filter_line.h"
+#include "phases.h"
 #include "recent.h"
-#include "rules.h"
 #include "sessions.h"
 
 #define REQUESTS_WAITING_MAX 2000 /* held at once; beyond that they proceed, and the table looks the domain up */

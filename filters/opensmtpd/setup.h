@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: ISC
- * What both programs do at their start: words of the command line, settings with defaults of their own, a log, the pipes to smtpd. */
+ * What both programs do at their start: words of the command line, settings with defaults of their own, the pipes to smtpd. */
 #ifndef MTASTS_FILTERS_SETUP_H
 #define MTASTS_FILTERS_SETUP_H
 
-#include <event2/event.h>
-#include <signal.h>
-
-#include "base/log.h"
 #include "mtasts.h"
 
 struct setup_words {
@@ -19,13 +15,8 @@ struct setup_words {
 int setup_read(const struct setup_words *words, int argc, char **argv, struct mts_settings **settings);
 /* smtpd ends with a program of its that cannot start, and shows its stderr to nobody: so the system's log is told, too. why may have lines. */
 void setup_fail(const char *program, const char *why);
-enum mts_err setup_log(const struct mts_settings *settings, struct mts_log **log);
 /* Takes the pipes of 0 and 1 away from whoever writes to them by habit: a stray line there ends smtpd. From then on 0 reads nothing, and 1
  * is stderr. false: no file descriptors are left. */
 bool setup_channels(int *in, int *out);
-/* An event for SIGHUP, added; the signal also ends a system call that waits. Once for a program. NULL: out of memory. */
-struct event *setup_hangup(struct event_base *base, event_callback_fn called, void *arg);
-/* SIGHUP came; for the event's callback to reset. */
-extern volatile sig_atomic_t setup_hung_up;
 
 #endif

@@ -17,9 +17,10 @@
 
 #include "base/log.h"
 #include "input.h"
+#include "phases.h"
+#include "program.h"
 #include "request.h"
 #include "resolve/settings.h"
-#include "rules.h"
 #include "service.h"
 #include "setup.h"
 
@@ -236,7 +237,7 @@ static void hangup(evutil_socket_t fd, short what, void *arg) {
   (void)fd;
   (void)what;
   const struct table *table = arg;
-  setup_hung_up = 0;
+  program_hung_up = 0;
   rules_look(table->rules, true);
 }
 
@@ -251,13 +252,13 @@ static bool start(struct table *table, const struct mts_settings *settings, char
   uint32_t deadline_ms = settings_number(settings, SETTING_mail_deadline_ms);
   table->out.limit = TABLE_ANSWER_MAX;
   table->base = event_base_new();
-  if (!table->base || setup_log(settings, &table->log) || !setup_channels(&table->in, &table->out_fd)) return false;
-  if (rules_new(settings, table->base, table->log, false, why, &table->rules)) return false;
+  if (!table->base || program_log(settings, &table->log) || !setup_channels(&table->in, &table->out_fd)) return false;
+  if (rules_new(settings, &phases_kind, table->base, table->log, false, why, &table->rules)) return false;
   if (service_new(rules_context(table->rules), &mts_clock_real, deadline_ms, served, table, &table->service)) return false;
   table->readable = event_new(table->base, table->in, EV_READ | EV_PERSIST, can_read, table);
   table->refresh = event_new(table->base, -1, EV_PERSIST, refresh, table);
   table->watchdog = evtimer_new(table->base, overdue, table);
-  table->hangup = setup_hangup(table->base, hangup, table);
+  table->hangup = program_hangup(table->base, hangup, table);
   deadline_ms += WATCHDOG_SLACK_MS;
   table->patience = (struct timeval){.tv_sec = (time_t)(deadline_ms / 1000), .tv_usec = (suseconds_t)(deadline_ms % 1000) * 1000};
   const struct timeval every = {.tv_sec = REFRESH_EVERY_S};
@@ -290,7 +291,7 @@ int main(int argc, char **argv) {
   int code = setup_read(&words, argc, argv, &settings);
   if (code) return code;
   if (only_check) {
-    code = rules_check("table-mtasts", settings);
+    code = rules_check("table-mtasts", &phases_kind, settings);
     mts_settings_free(&settings);
     return code;
   }

@@ -6,7 +6,8 @@ local text = require 'mtasts.text'
 
 local GOOD, USAGE = 0, 64
 
-local commands = { 'lookup', 'check', 'probe', 'match', 'parse', 'publish', 'report', 'store', 'setup', 'exim', 'replay', 'run', 'repl' }
+local commands = { 'lookup', 'check', 'probe', 'match', 'parse', 'publish', 'report', 'store', 'serve', 'setup', 'exim', 'replay', 'run',
+  'repl' }
 
 local cli = { exit = { good = GOOD, warnings = 1, errors = 2, none = 3, unknown = 4, usage = USAGE, internal = 70 } }
 
@@ -57,7 +58,7 @@ end
 local function command_of(name) return require('mtasts.' .. (name == 'exim' and 'exim_command' or name)) end
 
 -- These read a settings file in their own way.
-local command_of_own <const> = { setup = true, exim = true }
+local command_of_own <const> = { setup = true, exim = true, serve = true }
 
 local function build(chosen)
   local argparse = require 'argparse'
@@ -76,7 +77,7 @@ local function build(chosen)
     of:option('--nameserver', 'Address of a DNS resolver; may be repeated.'):argname 'ADDR':count '*'
     of:option('--ca-file', 'File with trusted certificates (PEM).'):argname 'FILE'
     if chosen ~= 'parse' then of:option('--set', 'Any setting.'):argname 'NAME=VALUE':count '*' end
-    of:flag('--json', 'One JSON object per line.')
+    if chosen ~= 'serve' then of:flag('--json', 'One JSON object per line.') end
     of:flag('-v --verbose', 'Say more; twice: everything.'):count '*'
     of:option('--rules', 'Lua file with rules, or none.'):argname 'FILE'
   end

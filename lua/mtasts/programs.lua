@@ -19,6 +19,12 @@ function programs.opensmtpd() return folder(place.opensmtpd) end
 -- The folder of the module that Exim loads.
 function programs.exim() return folder(place.exim) end
 
+-- The folder of the server.
+function programs.serve() return folder(place.serve) end
+
+-- Becomes another program of ours; returns why it cannot.
+programs.exec = place.exec
+
 -- A word for a shell.
 function programs.quoted(word)
   if word ~= '' and not word:find '[^%w/._+@=,-]' then return word end

@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "osmtpd/peer.h"
-#include "rules.h"
+#include "phases.h"
 
 #define ROUNDS 15
 #define CALLS 20000
@@ -70,7 +70,7 @@ static struct rules *load(void) {
   if (mts_settings_new(&settings) || mts_settings_set(settings, "store", "none") || mts_settings_set(settings, "rules", path) ||
       mts_settings_set(settings, "log", "none"))
     bench_fail("settings", NULL);
-  if (rules_new(settings, base, NULL, true, why, &rules)) bench_fail("rules", why);
+  if (rules_new(settings, &phases_kind, base, NULL, true, why, &rules)) bench_fail("rules", why);
   mts_settings_free(&settings);
   return rules;
 }
@@ -122,7 +122,7 @@ static void bench_loading(void) {
 
 static size_t opinions, answers;
 
-static void decided(void *arg, const struct rule_decision *decision) {
+static void decided(void *arg, const struct phase_decision *decision) {
   (void)arg;
   opinions += decision->opinion;
   answers++;
@@ -140,7 +140,7 @@ static void report(const struct place *place, const char *event) {
 
 static void ending(void *arg, struct session *session) {
   const struct place *place = arg;
-  rules_session_ending(place->rules, session);
+  phases_session_ending(place->rules, session);
 }
 
 static void begin_session(struct place *place) {
@@ -165,12 +165,12 @@ static void end(struct place *place) {
 static void hook(const struct place *place, enum filter_phase phase) {
   static const char id[] = ID, recipient[] = "joe@a.test";
   const struct filter_line request = {.kind = FILTER_REQUEST, .phase = phase, .session = mts_span(id, sizeof id - 1)};
-  struct rule_call *call = NULL;
+  struct rules_call *call = NULL;
   if (!rules_want(place->rules, phase)) {
     answers++;
     return;
   }
-  if (rules_ask(place->rules, &request, place->session, mts_span(recipient, sizeof recipient - 1), decided, NULL, &call))
+  if (phases_ask(place->rules, &request, place->session, mts_span(recipient, sizeof recipient - 1), decided, NULL, &call))
     bench_fail("hook", "no memory");
   while (call && rules_step(place->rules)) continue;
 }

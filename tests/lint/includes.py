@@ -47,7 +47,7 @@ def room_of(path):
 
 def target_of(path, header):
     """The file of ours that a header means, or None."""
-    for folder in (os.path.dirname(path), "core", "lua", "filters", "filters/opensmtpd", "filters/exim"):
+    for folder in (os.path.dirname(path), "core", "lua", "filters", "filters/opensmtpd", "filters/exim", "filters/serve"):
         candidate = os.path.normpath(os.path.join(folder, header))
         if os.path.exists(candidate):
             return candidate

@@ -9,7 +9,7 @@ SOURCE = (".c", ".h", ".lua", ".sh", ".py")
 TEXT = SOURCE + (".md", ".txt", ".cmake", ".yml", ".yaml", ".1", ".3", ".5", ".7", ".8", ".conf", ".in", ".supp", ".tsv")
 DATA = ("tests/fuzz/corpus/", "tests/conformance/", "tests/data/", "tests/fixtures/")  # bytes as they must be
 TABS = (".tsv",)  # tabs are their format
-LINES_MAX = 600  # a file has one subject; about 500 is the aim
+LINES_MAX = 640  # a file has one subject; about 500 is the aim
 
 
 def files():

@@ -4,9 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hooks.h"
 #include "host.h"
-#include "session_object.h"
 
 /* ---- entering Lua ---- */
 
@@ -62,8 +60,8 @@ static int load(lua_State *L) {
   const struct ruleset_config *config = loading->config;
   struct ruleset *set = loading->set;
   host_open(L);
-  host_take_exit(L); /* smtpd ends when a filter does */
-  session_object_open(L);
+  host_take_exit(L); /* a mail server ends with its filter, or waits for its server */
+  if (config->kind->open) config->kind->open(L);
   set->env = env_get(L);
   set->env->event_base = config->base;
   set->env->wake = config->wake;
@@ -81,7 +79,7 @@ static int load(lua_State *L) {
   if (!lua_toboolean(L, -2)) return lua_error(L);
   if (set->env->fake && !config->may_tell)
     return luaL_error(L, "the rules open a told world (mtasts.fake): mail is not for that; try them with mtasts replay");
-  set->ask = hooks_open(L, set->wanted);
+  if (config->kind->ask) set->ask = config->kind->ask(L, set->wanted);
   set->env->settled = true;
   return 0;
 }
@@ -91,6 +89,7 @@ enum mts_err ruleset_new(const struct ruleset_config *config, char why[RULES_WHY
   memccpy(why, "out of memory", 0, RULES_WHY_SIZE);
   if (!made) return MTS_ERR_NO_MEMORY;
   made->log = config->log;
+  made->kind = config->kind;
   made->L = host_state(&made->used);
   if (!made->L) {
     free(made);
@@ -114,7 +113,7 @@ enum mts_err ruleset_new(const struct ruleset_config *config, char why[RULES_WHY
 
 static int inherit(lua_State *L) {
   const struct ruleset *from = lua_touserdata(L, 1);
-  session_object_move_all(from->L, L);
+  from->kind->inherit(from->L, L);
   return 0;
 }
 
@@ -122,7 +121,7 @@ void ruleset_free(struct ruleset **set, struct ruleset *heir) {
   struct ruleset *it = *set;
   if (!it) return;
   *set = NULL;
-  if (heir) ruleset_enter(heir, inherit, it);
+  if (heir && it->kind->inherit) ruleset_enter(heir, inherit, it);
   if (it->env) env_let_lookups_go(it->env);
   lua_close(it->L);
   free(it);

@@ -6,7 +6,6 @@
 #include "rules.h"
 
 #include <event2/event.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,29 +13,16 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "hooks.h"
+#include "env.h"
 #include "resolve/settings.h"
 #include "ruleset.h"
-#include "session_object.h"
 
 #define LOOK_EVERY_MS 1000
 #define WRITTEN_MS 200 /* so long after its last change a file may not be whole */
 #define LEFT_MS 60000  /* what old rules began is over by then, or ended */
 
-struct rule_call {
-  struct rules *rules;
-  struct ruleset *set;
-  struct task *task; /* NULL: it has ended, or not begun */
-  bool ended;
-  rule_fn done;
-  void *arg;
-  struct rule_call *next; /* ended, not yet handed on */
-  bool *handed_on;        /* told while it is being asked */
-  struct rule_decision decision;
-  char text[FILTER_REPLY_MAX / 2]; /* not zeroed */
-};
-
 struct rules {
+  const struct rules_kind *kind;
   struct ruleset *now; /* and older ones behind it; NULL: there are none */
   struct event_base *base;
   struct event *ready;
@@ -47,7 +33,7 @@ struct rules {
   struct stat seen;              /* of the file when it was loaded, or did not load; st_ino 0: it was not there */
   int64_t looked_ms;
   bool running;
-  struct rule_call *first, *last; /* ended */
+  struct rules_call *first, *last; /* ended */
 };
 
 /* ---- running ---- */
@@ -83,14 +69,12 @@ static void run(struct rules *rules) {
   do {
     for (struct ruleset *set = rules->now; set; set = set->older) ruleset_run(set, &well);
     while (rules->first) {
-      struct rule_call *call = rules->first;
+      struct rules_call *call = rules->first;
       rules->first = call->next;
       if (!rules->first) rules->last = NULL;
-      rule_fn done = call->done;
-      call->decision.text = call->text;
       call->set->calls--;
       if (call->handed_on) *call->handed_on = true;
-      if (done) done(call->arg, &call->decision);
+      if (call->done) call->done(call);
       free(call);
     }
   } while (well && in_line(rules));
@@ -116,34 +100,19 @@ bool rules_step(struct rules *rules) {
   return (rules->now->env->fake && mts_turn(rules->m, -1)) || had;
 }
 
-/* ---- asking ---- */
+/* ---- calling ---- */
 
-/* With the results of hooks.h. */
 static void ended(struct task *task) {
-  struct rule_call *call = task->ended_arg;
+  struct rules_call *call = task->ended_arg;
   struct rules *rules = call->rules;
-  lua_State *co = task->co;
-  static const char *const words[] = {
-      [FILTER_PROCEED] = "proceed", [FILTER_JUNK] = "junk", [FILTER_REJECT] = "reject", [FILTER_DISCONNECT] = "disconnect"};
   call->task = NULL;
   call->ended = true;
   if (!task->ok) {
-    call->decision.failed = true;
     char line[ENV_LINE_SIZE];
     env_one_line(task, line);
     env_complain(rules->log, NULL, "rules", line);
-  } else {
-    call->decision.failed = lua_toboolean(co, 4);
   }
-  if (task->ok && lua_type(co, 1) == LUA_TSTRING) {
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-      if (strcmp(lua_tostring(co, 1), words[i]) != 0) continue;
-      call->decision.opinion = true;
-      call->decision.decision = (enum filter_decision)i;
-      call->decision.hook = (int)lua_tointeger(co, 3);
-      if (lua_type(co, 2) == LUA_TSTRING) filter_reply_text(lua_tostring(co, 2), call->text, sizeof call->text);
-    }
-  }
+  call->results(call, task);
   if (rules->last)
     rules->last->next = call;
   else
@@ -151,51 +120,27 @@ static void ended(struct task *task) {
   rules->last = call;
 }
 
-enum mts_err rules_ask(struct rules *rules, const struct filter_line *request, struct session *session, struct mts_span value,
-                       rule_fn done, void *arg, struct rule_call **call) {
+enum mts_err rules_call(struct rules *rules, struct rules_call *call, void *argument, bool *over) {
   struct ruleset *set = rules->now;
-  struct rule_call *made = malloc(sizeof *made);
-  if (!made) return MTS_ERR_NO_MEMORY;
-  bool handed_on = false, nested = rules->running;
-  memset(made, 0, offsetof(struct rule_call, text));
-  made->text[0] = 0;
-  made->rules = rules;
-  made->set = set;
+  bool nested = rules->running;
+  call->rules = rules;
+  call->set = set;
   set->calls++;
-  made->done = done;
-  made->arg = arg;
-  made->handed_on = &handed_on;
-  struct hooks_question question = {.phase = request->phase, .session = session, .id = request->session, .value = value};
+  *over = false;
+  call->handed_on = over;
   const struct task_call what = {
-      .function = set->ask, .argument = &question, .ended = ended, .ended_arg = made, .task = &made->task};
+      .function = set->ask, .argument = argument, .ended = ended, .ended_arg = call, .task = &call->task};
   rules->running = true; /* no need to be woken: what is in line runs right now, or further out */
   if (lua_checkstack(set->L, 4) && !task_call(set->L, set->env, &what)) ruleset_say_error(set);
   rules->running = nested;
-  if (!made->task && !made->ended) {
+  if (!call->task && !call->ended) {
     set->calls--;
-    free(made);
+    free(call);
     return MTS_ERR_NO_MEMORY;
   }
   run(rules);
-  if (!handed_on) made->handed_on = NULL;
-  *call = handed_on ? NULL : made;
+  if (!*over) call->handed_on = NULL;
   return MTS_OK;
-}
-
-struct ending {
-  const struct session *session;
-};
-static int let_go(lua_State *L) {
-  const struct ending *ending = lua_touserdata(L, 1);
-  session_object_let_go(L, ending->session);
-  return 0;
-}
-
-void rules_session_ending(struct rules *rules, struct session *session) {
-  struct ending ending = {.session = session};
-  struct ruleset *set = rules->now;
-  while (set && !session_object_is_of(set->L, session)) set = set->older;
-  if (set) ruleset_enter(set, let_go, &ending);
 }
 
 struct killing {
@@ -207,8 +152,8 @@ static int kill_task(lua_State *L) {
   return 0;
 }
 
-void rules_cancel(struct rule_call **call) {
-  struct rule_call *it = *call;
+void rules_cancel(struct rules_call **call) {
+  struct rules_call *it = *call;
   *call = NULL;
   if (!it) return;
   it->done = NULL;
@@ -220,11 +165,18 @@ void rules_cancel(struct rule_call **call) {
   free(it);
 }
 
+void rules_enter_first(struct rules *rules, rules_choose_fn choose, const void *arg, lua_CFunction function, void *argument) {
+  struct ruleset *set = rules->now;
+  while (set && !choose(set->L, arg)) set = set->older;
+  if (set) ruleset_enter(set, function, argument);
+}
+
 /* ---- loading ---- */
 
 static enum mts_err load(struct rules *rules, struct event_base *base, bool may_tell, char why[RULES_WHY_SIZE],
                          struct ruleset **set) {
   const struct ruleset_config config = {.settings = rules->settings,
+                                        .kind = rules->kind,
                                         .file = settings_rules_place(rules->settings),
                                         .log = rules->log,
                                         .base = base,
@@ -262,11 +214,12 @@ static enum mts_err start(struct rules *rules, bool may_tell, char why[RULES_WHY
   return err;
 }
 
-enum mts_err rules_new(const struct mts_settings *settings, struct event_base *base, struct mts_log *log, bool may_tell,
-                       char why[RULES_WHY_SIZE], struct rules **rules) {
+enum mts_err rules_new(const struct mts_settings *settings, const struct rules_kind *kind, struct event_base *base,
+                       struct mts_log *log, bool may_tell, char why[RULES_WHY_SIZE], struct rules **rules) {
   struct rules *made = calloc(1, sizeof *made);
   memccpy(why, "out of memory", 0, RULES_WHY_SIZE);
   if (!made) return MTS_ERR_NO_MEMORY;
+  made->kind = kind;
   made->base = base;
   made->log = log;
   enum mts_err err = settings_copy(settings, &made->settings);
@@ -294,7 +247,7 @@ void rules_free(struct rules **rules) {
   }
   mts_free(&it->m);
   while (it->first) {
-    struct rule_call *call = it->first;
+    struct rules_call *call = it->first;
     it->first = call->next;
     free(call);
   }
@@ -312,7 +265,7 @@ static void tell_settings(const struct rules *rules) {
   const char *name, *type, *fallback, *meaning;
   for (size_t i = 0; mts_settings_describe(i, &name, &type, &fallback, &meaning); i++) {
     if (strcmp(mts_settings_get(rules->in_force, name), mts_settings_get(rules->now->env->settings, name)) != 0)
-      mts_log_write(rules->log, MTS_LOG_WARNING, NULL, "the rules change the setting %s, which needs a restart of smtpd", name);
+      mts_log_write(rules->log, MTS_LOG_WARNING, NULL, "the rules change the setting %s, which needs a restart", name);
   }
 }
 
@@ -381,13 +334,19 @@ struct mts *rules_context(struct rules *rules) {
   return rules->m;
 }
 
-bool rules_want(const struct rules *rules, enum filter_phase phase) { return rules->now && rules->now->wanted[phase]; }
+bool rules_there(const struct rules *rules) { return rules->now != NULL; }
 
-int rules_check(const char *program, const struct mts_settings *settings) {
+bool rules_judge(const struct rules *rules) { return rules->now && rules->now->env->asks_verdict; }
+
+bool rules_want(const struct rules *rules, unsigned kind) {
+  return rules->now && kind < RULES_WANTED_MOST && rules->now->wanted[kind];
+}
+
+int rules_check(const char *program, const struct rules_kind *kind, const struct mts_settings *settings) {
   char why[RULES_WHY_SIZE] = "out of memory";
   struct rules *rules = NULL;
   struct event_base *base = event_base_new();
-  enum mts_err err = base ? rules_new(settings, base, NULL, false, why, &rules) : MTS_ERR_NO_MEMORY;
+  enum mts_err err = base ? rules_new(settings, kind, base, NULL, false, why, &rules) : MTS_ERR_NO_MEMORY;
   if (err)
     fprintf(stderr, "%s: %s\n", program, why);
   else

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "env.h"
-#include "filter_line.h"
 #include "rules.h"
 
 struct ruleset {
@@ -14,14 +13,16 @@ struct ruleset {
   size_t used;
   struct env *env;
   struct mts_log *log;
-  int ask; /* reference of the function that asks the hooks */
-  bool wanted[FILTER_PHASE_COMMIT + 1];
-  size_t calls;    /* hooks that were asked, and whose decision was not handed on */
+  const struct rules_kind *kind;
+  int ask; /* reference of the function that is called */
+  bool wanted[RULES_WANTED_MOST];
+  size_t calls;    /* of that function, whose end was not handed on */
   int64_t left_ms; /* since when newer rules count */
 };
 
 struct ruleset_config {
   const struct mts_settings *settings;
+  const struct rules_kind *kind;
   const char *file;
   struct mts_log *log;
   struct event_base *base; /* NULL: within its callbacks, so who waits while the file is loaded has a loop of its own */
@@ -31,7 +32,7 @@ struct ruleset_config {
 };
 /* On failure why tells, in lines. */
 enum mts_err ruleset_new(const struct ruleset_config *config, char why[RULES_WHY_SIZE], struct ruleset **set);
-/* Objects of sessions that go on move to another set, unless that is NULL. */
+/* What goes on moves to another set, unless that is NULL. */
 void ruleset_free(struct ruleset **set, struct ruleset *heir);
 /* function(argument as light userdata), protected; an error is logged. */
 bool ruleset_enter(struct ruleset *set, lua_CFunction function, void *argument);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+#include "phases.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "env.h"
+#include "hooks.h"
+#include "session_object.h"
+
+struct phase_call {
+  struct rules_call call; /* first */
+  phase_fn done;
+  void *arg;
+  struct phase_decision decision;
+  char text[FILTER_REPLY_MAX / 2]; /* not zeroed */
+};
+
+_Static_assert(FILTER_PHASE_COMMIT < RULES_WANTED_MOST, "a phase is a kind of question");
+
+const struct rules_kind phases_kind = {.open = session_object_open, .ask = hooks_open, .inherit = session_object_move_all};
+
+/* With the results of hooks.h. */
+static void results(struct rules_call *base, struct task *task) {
+  struct phase_call *call = (struct phase_call *)base;
+  lua_State *co = task->co;
+  static const char *const words[] = {
+      [FILTER_PROCEED] = "proceed", [FILTER_JUNK] = "junk", [FILTER_REJECT] = "reject", [FILTER_DISCONNECT] = "disconnect"};
+  call->decision.failed = !task->ok || lua_toboolean(co, 4);
+  if (!task->ok || lua_type(co, 1) != LUA_TSTRING) return;
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    if (strcmp(lua_tostring(co, 1), words[i]) != 0) continue;
+    call->decision.opinion = true;
+    call->decision.decision = (enum filter_decision)i;
+    call->decision.hook = (int)lua_tointeger(co, 3);
+    if (lua_type(co, 2) == LUA_TSTRING) filter_reply_text(lua_tostring(co, 2), call->text, sizeof call->text);
+  }
+}
+
+static void handed_on(struct rules_call *base) {
+  struct phase_call *call = (struct phase_call *)base;
+  call->decision.text = call->text;
+  call->done(call->arg, &call->decision);
+}
+
+enum mts_err phases_ask(struct rules *rules, const struct filter_line *request, struct session *session, struct mts_span value,
+                        phase_fn done, void *arg, struct rules_call **call) {
+  struct phase_call *made = malloc(sizeof *made);
+  if (!made) return MTS_ERR_NO_MEMORY;
+  memset(made, 0, offsetof(struct phase_call, text));
+  made->text[0] = 0;
+  made->call.results = results;
+  made->call.done = handed_on;
+  made->done = done;
+  made->arg = arg;
+  struct hooks_question question = {.phase = request->phase, .session = session, .id = request->session, .value = value};
+  bool over = false;
+  enum mts_err err = rules_call(rules, &made->call, &question, &over);
+  if (!err) *call = over ? NULL : &made->call;
+  return err;
+}
+
+struct ending {
+  const struct session *session;
+};
+static int let_go(lua_State *L) {
+  const struct ending *ending = lua_touserdata(L, 1);
+  session_object_let_go(L, ending->session);
+  return 0;
+}
+
+static bool is_of(lua_State *L, const void *session) { return session_object_is_of(L, session); }
+
+void phases_session_ending(struct rules *rules, struct session *session) {
+  struct ending ending = {.session = session};
+  rules_enter_first(rules, is_of, session, let_go, &ending);
+}

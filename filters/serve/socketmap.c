@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+#include "socketmap.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DIGITS_MOST 4 /* of SOCKETMAP_REQUEST_MAX */
+
+enum take socketmap_take(struct mts_span in, bool eof, size_t *used, struct mts_span *request) {
+  const enum take more = eof ? TAKE_BROKEN : TAKE_MORE;
+  size_t digits = 0, length = 0;
+  while (digits < in.n && in.p[digits] >= '0' && in.p[digits] <= '9') {
+    length = length * 10 + (size_t)(in.p[digits++] - '0');
+    if (digits > DIGITS_MOST || length > SOCKETMAP_REQUEST_MAX) return TAKE_BROKEN;
+  }
+  if (digits > 1 && in.p[0] == '0') return TAKE_BROKEN;
+  if (digits == in.n) return more;
+  if (digits == 0 || in.p[digits] != ':') return TAKE_BROKEN;
+  size_t whole = digits + 1 + length + 1;
+  if (in.n < whole) return more;
+  if (in.p[whole - 1] != ',') return TAKE_BROKEN;
+  *request = mts_span(in.p + digits + 1, length);
+  *used = whole;
+  return TAKE_REQUEST;
+}
+
+bool socketmap_split(struct mts_span request, struct mts_span *name, struct mts_span *key) {
+  const char *blank = request.n ? memchr(request.p, ' ', request.n) : NULL;
+  if (!blank) return false;
+  size_t n = (size_t)(blank - request.p);
+  *name = mts_span(request.p, n);
+  *key = mts_span(blank + 1, request.n - n - 1);
+  return true;
+}
+
+enum mts_err socketmap_reply(enum socketmap_status status, struct mts_span text, struct mts_buf *out) {
+  static const char *const words[] = {[SOCKETMAP_OK] = "OK",
+                                      [SOCKETMAP_NOTFOUND] = "NOTFOUND",
+                                      [SOCKETMAP_TEMP] = "TEMP",
+                                      [SOCKETMAP_TIMEOUT] = "TIMEOUT",
+                                      [SOCKETMAP_PERM] = "PERM"};
+  const char *word = words[status];
+  size_t length = strlen(word) + 1 + text.n, before = out->n;
+  if (length > SOCKETMAP_REPLY_MAX) return MTS_ERR_ARGUMENT;
+  char head[40];
+  int n = snprintf(head, sizeof head, "%zu:%s ", length, word);
+  enum mts_err err = mts_buf_add(out, head, (size_t)n);
+  if (!err && text.n) err = mts_buf_add(out, text.p, text.n);
+  if (!err) err = mts_buf_add(out, ",", 1);
+  if (err) out->n = before;
+  return err;
+}
