@@ -133,7 +133,7 @@ function look.warnings(postfix, facts)
   end
   if (main.smtp_tls_per_site or '') ~= '' then warn('smtp_tls_per_site is obsolete, and does not count beside smtp_tls_policy_maps') end
   if facts.proxy and not postfix.proxied then
-    warn 'proxy_read_maps is without $smtp_tls_policy_maps: Postfix asks no table through proxy: that does not stand there'
+    warn 'proxy_read_maps is without $smtp_tls_policy_maps: Postfix asks no table through proxy: that is not there, and sends no mail'
   end
   return list
 end

@@ -17,12 +17,12 @@ local function survey(args)
   local folder = args.config and args.config:gsub('/main%.cf$', '') or nil
   local postfix = look.at(args.postconf, folder)
   local main = postfix and postfix.main or {}
-  local socket = socket_of(system.settings)
+  local socket, store = socket_of(system.settings), machine.store_in(system.settings) or machine.store
   local tables, place = look.tables(postfix and postfix.tables or '', 'socketmap:' .. socket .. ':')
   return {
     postfix = postfix, main = main, tables = tables, place = place, owner = main.mail_owner or 'postfix',
     proxy = socket:find '^unix:' ~= nil and (not postfix or postfix.error ~= nil or postfix.chroot),
-    socket = socket, store = machine.store_in(system.settings) or machine.store,
+    socket = socket, store = store, store_owner = machine.owner_of(machine.folder_of(store)),
   }
 end
 
@@ -82,11 +82,10 @@ local function find_warnings(facts, args)
   end
   local good, why = system.take_settings()
   if not good then warn('%s: mtasts serve does not start until that is mended', why) end
-  local folder = machine.folder_of(facts.store)
-  local owner = machine.owner_of(folder)
-  if owner and owner ~= USER and owner ~= 'root' then
-    warn('%s is owned by %s: mtasts serve, as user %s, could keep no policies there; give it a store of its own, or run it as %s', folder,
-      owner, USER, owner)
+  local owner = facts.store_owner
+  if owner and owner ~= USER and (owner ~= 'root' or facts.store ~= machine.store) then
+    warn('%s is owned by %s: mtasts serve, as user %s, could keep no policies there; give it a store of its own, or run it as %s',
+      machine.folder_of(facts.store), owner, USER, owner)
   end
   if not asks_itself() then
     warn('/etc/resolv.conf: the resolver is not this machine: what it says of DNSSEC can be forged on the way, and mtasts does not believe '
@@ -110,7 +109,14 @@ local function find_commands(facts)
     ('getent passwd %s >/dev/null || useradd --system --user-group --no-create-home --home-dir %s --shell /usr/sbin/nologin %s'):format(
       USER, folder, USER))
   add("Postfix's processes may ask it", ('usermod -a -G %s %s'):format(USER, facts.owner))
-  add('policies are kept here', ('[ -d %s ] || install -d -o %s -g %s -m 2770 %s'):format(folder, USER, USER, folder))
+  local make = ('install -d -o %s -g %s -m 2770 %s'):format(USER, USER, folder)
+  if facts.store_owner and facts.store_owner ~= 'root' and facts.store_owner ~= USER then
+    add(('policies are kept here, but %s owns it: it stays as it is'):format(facts.store_owner), ('[ -d %s ]'):format(folder))
+  elseif facts.store == machine.store then
+    add('policies are kept here', make, ('chown -R %s:%s %s'):format(USER, USER, folder))
+  else
+    add('policies are kept here', ('[ -d %s ] || %s'):format(folder, make))
+  end
   add('the settings; so the log shows what is fetched', '[ -d /etc/mtasts ] || install -d -m 755 /etc/mtasts',
     ('[ -s %s ] || echo "log_level = info" >%s'):format(machine.settings, machine.settings), 'chmod 644 ' .. machine.settings)
   return list

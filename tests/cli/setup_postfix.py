@@ -213,6 +213,8 @@ esac
         os.chown(self.folder, 1, 1)
         self.write("etc/mtasts.conf", f"store = {self.folder}/mtasts.db\n")
         self.warns(f"{self.folder} is owned by ")
+        self.assertEqual([line for line in self.prints()["commands"] if self.folder in line and not line.startswith("getent")],
+                         [f"[ -d {self.folder} ]"])
 
     # ---- refusals ----
 

@@ -43,10 +43,6 @@ class Outage(Case):
         self.resolver.start()
         self.delivered("eve@calm.test", "mx.calm.test", "Verified")
 
-    def waiting(self):
-        """Recipients of what is in the queue."""
-        return set(re.findall(r'"address": "([^"]+)"', self.server.command("postqueue", "-j")))
-
     def nothing_is_lost_and_nothing_goes_unprotected_while_it_comes_and_goes(self):
         self.world.settle()
         self.world.mail.seen()
@@ -67,8 +63,8 @@ class Outage(Case):
             self.server.flush()
         sender.join()
         fine = {to for to in everybody if "@a" in to}
-        self.server.wait(lambda: self.server.flush() or not fine & self.waiting(), "all that may go to be gone", step=0.5)
-        self.same(self.waiting(), set(everybody) - fine, "recipients of what waits")
+        self.server.wait(lambda: self.server.flush() or not fine & self.server.waiting(), "all that may go to be gone", step=0.5)
+        self.same(self.server.waiting(), set(everybody) - fine, "recipients of what waits")
         seen = [seen for seen in self.world.mail.seen_list if seen.get("taken")]
         got = [to for one in seen for line in one["lines"] for to in re.findall(r"(?i)RCPT TO:<([^>]+)>", line)]
         self.same(sorted(got), sorted(fine), "recipients that hosts took mail for, each once")

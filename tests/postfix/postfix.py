@@ -74,21 +74,24 @@ class Postfix:
             for name in glob.glob(f"{place}/*"):
                 if os.path.isfile(name):
                     shutil.copy(name, ETC)
-        self.relocate(f"{release}/usr/lib/postfix/sbin/post-install")
+        self.relocate()
         self.fill_chroot()
         self.configure()
 
-    def relocate(self, script):
-        """Debian's name in it is that of an installed Postfix."""
-        if not os.path.exists(script):
-            return
-        with open(script, encoding="utf-8") as source:
-            text = source.read().replace(" /usr/lib/postfix/", f" {self.release}/usr/lib/postfix/")
-        copy = f"{self.folder}/post-install"
-        with open(copy, "w", encoding="utf-8") as out:
-            out.write(text)
-        os.chmod(copy, 0o755)
-        namespace.mount(copy, script, flags=namespace.MS_BIND)
+    def relocate(self):
+        """Debian's scripts name each other where an installed Postfix has them."""
+        for script in glob.glob(f"{self.release}/usr/lib/postfix/**", recursive=True):
+            if not os.path.isfile(script):
+                continue
+            with open(script, "rb") as source:
+                text = source.read()
+            if text[:2] != b"#!" or b"/usr/lib/postfix/" not in text:
+                continue
+            copy = f"{self.folder}/{os.path.basename(script)}"
+            with open(copy, "wb") as out:
+                out.write(text.replace(b" /usr/lib/postfix/", f" {self.release}/usr/lib/postfix/".encode()))
+            os.chmod(copy, 0o755)
+            namespace.mount(copy, script, flags=namespace.MS_BIND)
 
     def fill_chroot(self):
         """As Debian's unit does before the start."""
@@ -167,6 +170,10 @@ class Postfix:
 
     def empty_queue(self):
         self.command("postsuper", "-d", "ALL")
+
+    def waiting(self):
+        """Recipients of what is in the queue."""
+        return set(re.findall(r'"address": "([^"]+)"', self.command("postqueue", "-j")))
 
     # ---- what it says ----
 

@@ -11,6 +11,7 @@ from enforced import host
 from servers.covered import PREFIX
 
 STORE = "/var/lib/mtasts"
+README = f"{os.path.dirname(os.path.realpath(__file__))}/../../README.md"
 
 
 class Printed:
@@ -31,6 +32,7 @@ class Printed:
 
 class Commands(Case):
     DOMAINS = {"good.test": host("good.test"), "open.test": host("open.test")}
+    SETTINGS = {"store": f"{STORE}/mtasts.db"}
 
     def printed(self, *words):
         return Printed(self.server.release, *words)
@@ -45,6 +47,23 @@ class Commands(Case):
         out = self.server.command("postconf", "-n")
         for line in self.printed().lines.splitlines():
             self.says(out, f"{line}\n")
+
+    def policies_are_kept_where_they_say(self):
+        self.delivered("eve@good.test", "mx.good.test", "Verified")
+        self.same("mtasts.db" in os.listdir(STORE), True, "the store")
+        for name in os.listdir(STORE):
+            status = os.stat(f"{STORE}/{name}")
+            self.same((status.st_uid, status.st_mode & 0o7), (pwd.getpwnam("mtasts").pw_uid, 0), f"owner of {name}, and what others may do")
+
+    def they_may_be_set_as_the_readme_does_it(self):
+        with open(README, encoding="utf-8") as source:
+            command, = [line for line in source if line.startswith("mtasts setup postfix 2>/dev/null |")]
+        self.server.configure("", chroot=True)
+        path = f"{PREFIX}/bin:{self.server.release}/usr/sbin:{os.environ['PATH']}"
+        done = subprocess.run(["sh", "-eu"], input=command.replace("sudo ", ""), capture_output=True, text=True, timeout=60, env={"PATH": path})
+        self.same(done.returncode, 0, f"exit code; {done.stderr}")
+        self.same(self.printed().lines, self.lines, "lines afterwards")
+        self.server.configure(self.lines, chroot=True)
 
     def nothing_is_wrong_with_a_configuration_that_has_them(self):
         self.same(self.printed().warnings, [], "warnings")

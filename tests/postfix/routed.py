@@ -80,3 +80,27 @@ class Unsure(Case):
         self.world.tell(self.DOMAINS, {"TXT _mta-sts.known.test": "servfail"})
         self.delivered("ann@known.test", "mx.known.test", "Verified")
         self.world.tell(self.DOMAINS, self.FAULTS)
+
+
+class Dead(Case):
+    """Nobody answers a question of DNS any more."""
+    DOMAINS = {"kept.test": host("kept.test"), "free.test": {"hosts": ["10 mx.free.test"]}}
+    SETTINGS = {"mail_deadline_ms": "3000"}
+
+    def a_cached_policy_holds_when_dns_is_dead_and_mail_goes_when_it_is_back(self):
+        entry = "secure match=mx.kept.test servername=hostname"
+        self.same(self.asked("kept.test"), (0, entry, ""), "the entry, while DNS answers")
+        self.world.unbound.pause()
+        try:
+            self.same(self.asked("kept.test"), (0, entry, ""), "the entry, from memory")
+            self.resolver.stop()
+            self.resolver.start()
+            code, value, errors = self.asked("kept.test")
+            if (code, value) != (0, entry):
+                self.says(errors, "temporary error")
+            self.server.submit("joe@kept.test")
+        finally:
+            self.world.unbound.go_on()
+        self.server.wait(lambda: self.server.flush() or not self.server.waiting(), "the mail to go", step=0.5)
+        self.same(self.taken("kept.test"), ["mx.kept.test"], "the host that took it")
+        self.says(self.tls("mx.kept.test"), "Verified")
