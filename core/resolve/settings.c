@@ -189,6 +189,12 @@ static enum mts_err check_list(struct mts_settings *settings, enum setting which
   return which == SETTING_rules_allow ? check_rules_allow(settings, value) : MTS_OK;
 }
 
+static enum mts_err check_mode(struct mts_settings *settings, const char *value) {
+  size_t n = strlen(value);
+  bool octal = n >= 3 && n <= 4 && strspn(value, "01234567") == n && (n == 3 || value[0] == '0');
+  return octal ? MTS_OK : refuse(settings, "serve_mode: \"%.40s\" is no mode such as 0660", value);
+}
+
 static enum mts_err check(struct mts_settings *settings, enum setting which, const char *value) {
   bool yes;
   for (const char *p = value; *p; p++) {
@@ -196,7 +202,7 @@ static enum mts_err check(struct mts_settings *settings, enum setting which, con
   }
   switch (table[which].type) {
     case TYPE_text:
-      return MTS_OK;
+      return which == SETTING_serve_mode ? check_mode(settings, value) : MTS_OK;
     case TYPE_list:
       return check_list(settings, which, value);
     case TYPE_bool:

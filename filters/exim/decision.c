@@ -23,9 +23,7 @@ struct question {
 
 static enum exim_result say(const struct mts_answer *answer, struct mts_buf *text) {
   if (answer->action != MTS_ACTION_DEFER) return policy_text(answer, text) == MTS_OK ? EXIM_OK : EXIM_FAIL;
-  const struct mts_failure *failure = &answer->refresh_error;
-  mts_buf_addf(text, "MTA-STS: whether %s has a policy is not known: %s%s%s", answer->domain, mts_err_message(failure->err),
-               failure->detail[0] ? ": " : "", failure->detail);
+  policy_text_why(answer, text);
   return EXIM_FAIL;
 }
 

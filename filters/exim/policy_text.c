@@ -28,3 +28,9 @@ enum mts_err policy_text(const struct mts_answer *answer, struct mts_buf *text) 
   if (!err && answer->mode == MTS_MODE_ENFORCE) err = add_ignored(text, answer->policy);
   return err;
 }
+
+enum mts_err policy_text_why(const struct mts_answer *answer, struct mts_buf *text) {
+  const struct mts_failure *failure = &answer->refresh_error;
+  return mts_buf_addf(text, "MTA-STS: whether %s has a policy is not known: %s%s%s", answer->domain, mts_err_message(failure->err),
+                      failure->detail[0] ? ": " : "", failure->detail);
+}

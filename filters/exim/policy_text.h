@@ -14,5 +14,7 @@
  * when an exception of the operator's enforces TLS without a policy. Nothing in it is of a foreign alphabet: it may be used untainted. Not
  * for MTS_ACTION_DEFER. Errors: NO_MEMORY. */
 enum mts_err policy_text(const struct mts_answer *answer, struct mts_buf *text);
+/* For MTS_ACTION_DEFER: why mail has to wait, a line. Errors: NO_MEMORY. */
+enum mts_err policy_text_why(const struct mts_answer *answer, struct mts_buf *text);
 
 #endif

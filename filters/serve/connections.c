@@ -33,11 +33,12 @@ struct connection {
   size_t sent;            /* of out */
   struct request *first, *last;
   size_t under_way;
-  bool busy;      /* its requests are being taken */
-  bool eof;       /* the client sends no more */
-  bool ending;    /* no further request is taken */
-  bool lingering; /* all was said; the client may not have heard */
-  bool dead;      /* freed when it is no longer busy */
+  unsigned char state; /* of its protocol */
+  bool busy;           /* its requests are being taken */
+  bool eof;            /* the client sends no more */
+  bool ending;         /* no further request is taken */
+  bool lingering;      /* all was said; the client may not have heard */
+  bool dead;           /* freed when it is no longer busy */
 };
 
 struct connections {
@@ -239,7 +240,6 @@ static enum mts_err hand_out(struct connection *connection) {
   while (!err && connection->first && connection->first->answered) {
     struct request *request = connection->first;
     err = mts_buf_add(&connection->out, request->reply.p, request->reply.n);
-    if (request->closes) connection->ending = true;
     unlink_request(request);
     request_free(request);
   }
@@ -260,7 +260,6 @@ void request_answer(struct request *request, struct mts_span reply, enum served 
   enum mts_err err;
   if (its_turn) {
     err = mts_buf_add(&connection->out, reply.p, reply.n);
-    if (request->closes) connection->ending = true;
     unlink_request(request);
     request_free(request);
     if (!err) err = hand_out(connection);
@@ -273,6 +272,10 @@ void request_answer(struct request *request, struct mts_span reply, enum served 
   }
   if (!connection->busy) hear_on(connection);
 }
+
+void request_is_last(struct request *request) { request->connection->ending = true; }
+
+unsigned char *request_state(struct request *request) { return &request->connection->state; }
 
 struct mts_buf *request_scratch(struct request *request) {
   struct mts_buf *scratch = &request->connection->all->scratch;

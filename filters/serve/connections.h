@@ -21,7 +21,6 @@ struct request {
   struct rules_call *call;
   void *kept;             /* of malloc's, freed with the request; NULL: nothing */
   uint16_t variant, port; /* which of its protocol's questions it is, and about which port */
-  bool closes;            /* the connection ends with its answer */
   /* Not for others. */
   struct connection *connection;
   struct request *next;            /* of the connection, in the order of arrival */
@@ -40,8 +39,8 @@ struct service {
   take_fn take;
   /* Answers, now or later, by request_answer. text: lent for the call. arg is the service's. */
   void (*serve)(void *arg, struct request *request, struct mts_span text);
-  /* Adds an answer to a request that gets none of its own; nothing where the protocol knows no such answer. request NULL: it is none. */
-  void (*refuse)(enum refusal refusal, const struct request *request, struct mts_buf *reply);
+  /* Adds an answer to a request that gets none of its own; nothing where the protocol knows no such answer. */
+  void (*refuse)(enum refusal refusal, struct request *request, struct mts_buf *reply);
 };
 
 struct connections_config {
@@ -73,6 +72,10 @@ void connections_leave(struct connections *connections);
 void request_answer(struct request *request, struct mts_span reply, enum served served);
 /* The answer of its protocol to what cannot be served now. */
 void request_refuse(struct request *request, enum refusal refusal);
+/* No further request of its connection is taken, which closes when all are answered. */
+void request_is_last(struct request *request);
+/* A byte of the connection's own for its protocol, 0 at first. */
+unsigned char *request_state(struct request *request);
 /* An empty buffer to make a reply in, lent until the next call. */
 struct mts_buf *request_scratch(struct request *request);
 

@@ -31,6 +31,7 @@ struct kept {
 struct policy_map {
   struct rules *rules;
   struct mts_log *log;
+  struct metrics *metrics;
   bool dane;
   size_t kept_mask;
   struct kept **kept; /* by a hash of the domain; a newer one takes the place */
@@ -168,6 +169,7 @@ static void ask(struct request *request, const char *key, enum mts_depth depth, 
   const struct mts_lookup_opts opts = {.depth = depth, .freshness = MTS_USE_CACHED, .port = request->port, .no_trace = true};
   struct mts_lookup *lookup = NULL;
   enum mts_err err = mts_lookup_start(rules_context(map->rules), key, &opts, done, request, &lookup);
+  if (!err && depth == MTS_DEPTH_POLICY) metrics_lookup(map->metrics, !lookup);
   if (err == MTS_ERR_NO_MEMORY)
     request_refuse(request, REFUSAL_MEMORY);
   else if (err) /* what is no domain has no policy */
@@ -188,6 +190,7 @@ static void policy_known(void *arg, enum mts_err err, struct mts_answer *answer)
   request->lookup = NULL;
   struct mts_buf text = {.limit = TLS_POLICY_MAX};
   enum tls_policy kind = TLS_POLICY_TEMPORARY;
+  if (!err) metrics_answer(map->metrics, answer);
   const struct kept *kept = err || answer->mode != MTS_MODE_ENFORCE ? NULL : find_kept(map, answer, request->port);
   if (kept)
     conclude(request, answer, kept->kind, mts_span(kept_text(kept), kept->text_n));
@@ -230,7 +233,7 @@ static void serve(void *arg, struct request *request, struct mts_span text) {
   ask(request, copy, MTS_DEPTH_POLICY, policy_known);
 }
 
-static void refuse(enum refusal refusal, const struct request *request, struct mts_buf *out) {
+static void refuse(enum refusal refusal, struct request *request, struct mts_buf *out) {
   (void)request;
   socketmap_reply(refusal == REFUSAL_BROKEN ? SOCKETMAP_PERM : SOCKETMAP_TEMP, mts_span_of(refusal_text(refusal)), out);
 }
@@ -244,7 +247,7 @@ const struct service policy_map_service = {.name = "socketmap",
 
 /* ---- beginning and end ---- */
 
-enum mts_err policy_map_new(struct rules *rules, const struct mts_settings *settings, struct mts_log *log,
+enum mts_err policy_map_new(struct rules *rules, const struct mts_settings *settings, struct mts_log *log, struct metrics *metrics,
                             struct policy_map **map) {
   struct policy_map *made = calloc(1, sizeof *made);
   if (!made) return MTS_ERR_NO_MEMORY;
@@ -252,6 +255,7 @@ enum mts_err policy_map_new(struct rules *rules, const struct mts_settings *sett
   while (count < wanted && count < KEPT_MOST) count *= 2;
   made->rules = rules;
   made->log = log;
+  made->metrics = metrics;
   made->dane = settings_choice(settings, SETTING_dnssec) != DNSSEC_CHOICE_OFF;
   made->kept_mask = count - 1;
   made->kept = wanted ? calloc(count, sizeof *made->kept) : NULL;

@@ -4,11 +4,13 @@
 #define MTASTS_SERVE_POLICY_MAP_H
 
 #include "connections.h"
+#include "metrics.h"
 
 struct policy_map;
 
-/* rules and log are lent and outlive the map. */
-enum mts_err policy_map_new(struct rules *rules, const struct mts_settings *settings, struct mts_log *log, struct policy_map **map);
+/* All but the settings are lent and outlive the map. */
+enum mts_err policy_map_new(struct rules *rules, const struct mts_settings *settings, struct mts_log *log, struct metrics *metrics,
+                            struct policy_map **map);
 void policy_map_free(struct policy_map **map); /* after its connections */
 /* The socketmap protocol; its arg is the map. */
 extern const struct service policy_map_service;

@@ -18,7 +18,10 @@
 #include "options.h"
 #include "policy_map.h"
 #include "program.h"
+#include "queries.h"
+#include "resolve/cache.h"
 #include "resolve/settings.h"
+#include "scrapes.h"
 
 #define TICK_MS 500
 #define REFRESH_EVERY_S 600
@@ -34,6 +37,9 @@ struct server {
   struct connections *connections;
   struct listeners *listeners;
   struct policy_map *map;
+  struct metrics *metrics;
+  struct functions functions;
+  struct scrapes scrapes;
   struct event *tick, *refresh, *hangup, *terminate, *interrupt;
   int64_t watchdog_ms, fed_ms; /* how often systemd wants to hear of us; 0: never */
   int64_t leave_until_ms;      /* 0: it serves */
@@ -50,12 +56,16 @@ struct door {
 
 static const struct door doors[] = {
     {"socketmap", SETTING_serve_socketmap, "unix:/run/mtasts/socketmap", &policy_map_service},
+    {"lines", SETTING_serve_lines, "unix:/run/mtasts/lines", &functions_service},
+    {"json", SETTING_serve_json, "unix:/run/mtasts/json", &queries_service},
+    {"metrics", SETTING_serve_metrics, NULL, &scrapes_service},
 };
 #define DOORS (sizeof doors / sizeof *doors)
 
-static void *arg_of(const struct server *server, const struct door *door) {
-  (void)door;
-  return server->map;
+static void *arg_of(struct server *server, const struct door *door) {
+  if (door->service == &policy_map_service) return server->map;
+  if (door->service == &scrapes_service) return &server->scrapes;
+  return &server->functions;
 }
 
 static bool open_one(struct server *server, const struct door *door, struct mts_span text, char why[RULES_WHY_SIZE]) {
@@ -167,16 +177,25 @@ static void leave(evutil_socket_t fd, short what, void *arg) {
 
 /* ---- beginning and end ---- */
 
-/* Each connection is a file. */
-static void allow_files(const struct server *server, uint32_t connections) {
+/* Each connection is a file. How many there may be: clients must not take those with which the store is opened and DNS is asked, for what
+ * cannot be learned is delivered without a policy. */
+static size_t connections_allowed(const struct server *server) {
   struct rlimit limit;
+  size_t connections = settings_number(server->settings, SETTING_serve_connections);
   rlim_t wanted = connections + FILES_OF_OUR_OWN;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return connections;
   limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
   setrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < wanted)
-    mts_log_write(server->log, MTS_LOG_WARNING, NULL, "the limit of open files is %llu, fewer than serve_connections asks for",
-                  (unsigned long long)limit.rlim_cur);
+  if (limit.rlim_cur >= wanted) return connections;
+  connections = limit.rlim_cur > 2 * FILES_OF_OUR_OWN ? limit.rlim_cur - FILES_OF_OUR_OWN : limit.rlim_cur / 2;
+  mts_log_write(server->log, MTS_LOG_WARNING, NULL, "the limit of open files is %llu, so only %zu connections are let in at once",
+                (unsigned long long)limit.rlim_cur, connections);
+  return connections;
+}
+
+static void answered(void *arg, const struct service *service, enum served served, int64_t us) {
+  const struct server *server = arg;
+  metrics_request(server->metrics, service->name, served, us);
 }
 
 static bool start_events(struct server *server) {
@@ -196,27 +215,33 @@ static bool start_connections(struct server *server) {
   const struct mts_settings *settings = server->settings;
   const struct connections_config config = {.base = server->base,
                                             .log = server->log,
-                                            .connections_most = settings_number(settings, SETTING_serve_connections),
+                                            .connections_most = connections_allowed(server),
                                             .requests_most = settings_number(settings, SETTING_serve_requests),
                                             .per_connection_most = settings_number(settings, SETTING_serve_pipeline),
                                             .idle_ms = (int64_t)settings_number(settings, SETTING_serve_idle_s) * 1000,
                                             .deadline_ms = settings_number(settings, SETTING_mail_deadline_ms),
+                                            .answered = answered,
                                             .room = room,
                                             .arg = server};
   return connections_new(&config, &server->connections) == MTS_OK;
 }
 
 static bool start(struct server *server, char why[RULES_WHY_SIZE]) {
-  static const struct rules_kind no_hooks_of_its_own = {0};
   memccpy(why, "out of memory", 0, RULES_WHY_SIZE);
   const struct mts_settings *settings = server->settings;
   unsigned mode = (unsigned)strtoul(settings_text(settings, SETTING_serve_mode), NULL, 8);
   server->base = event_base_new();
   if (!server->base || program_log(settings, &server->log)) return false;
-  allow_files(server, settings_number(settings, SETTING_serve_connections));
-  if (rules_new(settings, &no_hooks_of_its_own, server->base, server->log, false, why, &server->rules)) return false;
+  if (rules_new(settings, &functions_kind, server->base, server->log, false, why, &server->rules)) return false;
   memccpy(why, "out of memory", 0, RULES_WHY_SIZE);
-  if (policy_map_new(server->rules, settings, server->log, &server->map) || !start_connections(server)) return false;
+  cache_store(rules_context(server->rules)); /* what is wrong with it is better known now than with the first mail */
+  if (metrics_new(&server->metrics) || !start_connections(server)) return false;
+  if (policy_map_new(server->rules, settings, server->log, server->metrics, &server->map)) return false;
+  server->functions = (struct functions){.rules = server->rules, .log = server->log, .metrics = server->metrics};
+  server->scrapes = (struct scrapes){.metrics = server->metrics,
+                                     .connections = server->connections,
+                                     .rules = server->rules,
+                                     .started_at = mts_clock_now_s(&mts_clock_real)};
   if (listeners_new(server->connections, server->base, server->log, mode, &server->listeners)) return false;
   server->watchdog_ms = notify_watchdog_ms();
   return start_events(server) && open_doors(server, why);
@@ -227,6 +252,7 @@ static void stop(struct server *server) {
   listeners_free(&server->listeners);
   connections_free(&server->connections);
   policy_map_free(&server->map);
+  metrics_free(&server->metrics);
   rules_free(&server->rules);
   for (size_t i = 0; i < sizeof events / sizeof *events; i++)
     if (events[i]) event_free(events[i]);
@@ -235,7 +261,6 @@ static void stop(struct server *server) {
 }
 
 int main(int argc, char **argv) {
-  static const struct rules_kind no_hooks_of_its_own = {0};
   bool only_check = false;
   struct mts_settings *settings = NULL;
   int code = options_read(argc, argv, &only_check, &settings);
@@ -243,7 +268,7 @@ int main(int argc, char **argv) {
   struct sigaction ignore = {.sa_handler = SIG_IGN};
   sigaction(SIGPIPE, &ignore, NULL);
   if (only_check) {
-    code = rules_check("mtasts-serve", &no_hooks_of_its_own, settings);
+    code = rules_check("mtasts-serve", &functions_kind, settings);
     mts_settings_free(&settings);
     return code;
   }

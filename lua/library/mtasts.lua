@@ -139,6 +139,25 @@
 ---@field rules? string
 ---what else rules may use: execute (os.execute), popen (io.popen), loadlib (package.loadlib), debug, all; empty: none of these
 ---@field rules_allow? string|string[]
+---connections to it at once; further ones wait
+---@field serve_connections? integer|string
+---a connection without a request for so long is closed
+---@field serve_idle_s? integer|string
+---where it answers one JSON object per line
+---@field serve_json? string|string[]
+---where it answers lines, for Exim's ${readsocket}
+---@field serve_lines? string|string[]
+---where it tells Prometheus its metrics, over HTTP
+---@field serve_metrics? string|string[]
+---mode of the files of its Unix sockets, octal
+---@field serve_mode? string
+---requests under way at once on one connection; further ones are not read yet
+---@field serve_pipeline? integer|string
+---requests under way at once; further ones are told to come again
+---@field serve_requests? integer|string
+---where mtasts serve answers Postfix: unix:/PATH, inet:ADDRESS:PORT, inet:[ADDRESS]:PORT; with none of the serve_ lists
+---unix:/run/mtasts/socketmap, unix:/run/mtasts/lines and unix:/run/mtasts/json
+---@field serve_socketmap? string|string[]
 ---port of mail hosts when probing
 ---@field smtp_port? integer|string
 ---file of the store; empty: /var/lib/mtasts/mtasts.db if it can be written, else under $XDG_STATE_HOME; "none": memory only

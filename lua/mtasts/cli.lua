@@ -58,7 +58,7 @@ end
 local function command_of(name) return require('mtasts.' .. (name == 'exim' and 'exim_command' or name)) end
 
 -- These read a settings file in their own way.
-local command_of_own <const> = { setup = true, exim = true, serve = true }
+local command_of_own <const> = { setup = true, exim = true }
 
 local function build(chosen)
   local argparse = require 'argparse'

@@ -2,7 +2,9 @@
 -- mtasts serve: its options become settings of the server, a program of its own that takes the place of this one.
 local programs = require 'mtasts.programs'
 
-local serve = { uses = 'nothing' }
+local serve = { uses = 'own rules' }
+
+local ENOENT <const> = 2
 
 local sockets <const> = {
   { 'socketmap', 'Answers Postfix; unix:/PATH, inet:ADDRESS:PORT; may be repeated, as the next ones.' },
@@ -11,9 +13,17 @@ local sockets <const> = {
   { 'metrics', 'Tells Prometheus over HTTP.' },
 }
 
+-- The file that the server reads; nil: there is none. One that cannot be read is its error, not a reason to do without.
+local function settings_file(named)
+  if named then return named == 'none' and '/dev/null' or named end
+  local path = require 'mtasts.system'.settings
+  local file, _, code = io.open(path)
+  if file then file:close() end
+  return (file or code ~= ENOENT) and path or nil
+end
+
 function serve.options(command)
   for _, socket in ipairs(sockets) do command:option('--' .. socket[1], socket[2]):argname 'WHERE':count '*' end
-  command:option('--settings', 'Settings file, or none.'):argname 'FILE'
   command:flag('--check', 'Only say whether settings and rules are good.')
 end
 
@@ -37,7 +47,7 @@ function serve.main(args, cli)
     words[#words + 1] = '-s'
     words[#words + 1] = pair
   end
-  if args.settings then words[#words + 1] = args.settings == 'none' and '/dev/null' or args.settings end
+  words[#words + 1] = settings_file(args.settings)
   local program = programs.serve() .. '/mtasts-serve'
   cli.refuse('serve: %s: %s; is mtasts installed completely?', program, programs.exec(program, table.unpack(words)))
 end

@@ -27,7 +27,7 @@ LIBRARIES = {
     "event2/*": ["core/net/*", "filters/*"],
     "sqlite3.h": ["core/store/*"],
     "idn2.h": ["core/base/*"],
-    "jansson.h": ["core/tlsrpt/report*", "lua/bind_json.c"],
+    "jansson.h": ["core/tlsrpt/report*", "lua/bind_json.c", "filters/serve/json*"],
     "zlib.h": ["core/tlsrpt/*"],
     "gmime/*": ["lua/bind_mail.c"],
     "histedit.h": ["lua/bind_edit.c"],
