@@ -8,7 +8,7 @@ local OLDEST <const> = 304 -- before, no entry of a table may say which server n
 local ASKED <const> = {
   'mail_owner', 'config_directory', 'daemon_directory', 'shlib_directory', 'smtp_tls_per_site',
   'smtp_tls_security_level', 'smtp_dns_support_level', 'smtp_host_lookup', 'smtp_tls_CAfile', 'smtp_tls_CApath', 'smtp_fallback_relay',
-  'relayhost', 'smtp_tlsrpt_enable',
+  'relayhost', 'smtp_tlsrpt_enable', 'smtp_tls_enforce_sts_mx_patterns',
 }
 -- What an entry of master.cf must not say otherwise.
 local OURS <const> = { smtp_tls_policy_maps = true, smtp_tls_security_level = true, smtp_dns_support_level = true, smtp_host_lookup = true,
@@ -56,7 +56,7 @@ local look = { strict = STRICT }
 
 -- The Postfix that there is, or nil. Fields: path (of postconf), version, number (307 is 3.7), main (NAME = VALUE), senders, overrides
 -- (lists of service, name, value), tables (smtp_tls_policy_maps, as it is written), chroot (some sender is), proxied (proxymap may ask
--- our table), tlsrpt, error (why its configuration cannot be read).
+-- our table), attributes (it makes use of those for reports), error (why its configuration cannot be read).
 function look.at(path, folder)
   for _, candidate in ipairs(path and { path } or USUAL) do
     if machine.is_there(candidate) then
@@ -79,7 +79,9 @@ function look.at(path, folder)
         end
       end
       for _, chroot in pairs(postfix.senders) do postfix.chroot = postfix.chroot or chroot end
-      postfix.tlsrpt = postfix.number >= 310 and knows_tlsrpt(postfix.main)
+      -- With what is for reports it matches MX hosts with the policy itself; or it just reports.
+      postfix.attributes = postfix.main.smtp_tls_enforce_sts_mx_patterns == 'yes'
+        or postfix.main.smtp_tlsrpt_enable == 'yes' and knows_tlsrpt(postfix.main)
       return postfix
     end
   end

@@ -30,8 +30,8 @@ end
 local function level_of(main) return look.strict[main.smtp_tls_security_level] and main.smtp_tls_security_level or 'dane' end
 
 local function policy_map(facts)
-  local reports = facts.postfix and facts.postfix.tlsrpt and facts.main.smtp_tlsrpt_enable == 'yes'
-  local map = ('%ssocketmap:%s:%s'):format(facts.proxy and 'proxy:' or '', facts.socket, reports and 'policy-tlsrpt' or 'policy')
+  local name = facts.postfix and facts.postfix.attributes and 'policy-tlsrpt' or 'policy'
+  local map = ('%ssocketmap:%s:%s'):format(facts.proxy and 'proxy:' or '', facts.socket, name)
   local list = table.move(facts.tables, 1, #facts.tables, 1, {})
   table.insert(list, facts.place or #list + 1, map)
   return list, map

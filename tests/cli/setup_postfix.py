@@ -146,12 +146,14 @@ esac
         self.postfix(smtp_tls_CApath="/etc/ssl/certs")
         self.assertIsNone(self.line("smtp_tls_CAfile"))
 
-    def test_attributes_for_reports_only_where_reports_are_made(self):
-        libraries = self.write("smtp", b"\x7fELF\0libtlsrpt.so.0\0")
-        for version, there, enabled, wanted in (("3.10.1", True, "yes", "policy-tlsrpt"), ("3.10.1", True, "no", "policy"),
-                                                ("3.10.1", False, "yes", "policy"), ("3.9.4", True, "yes", "policy")):
-            self.postfix(version, daemon_directory=os.path.dirname(libraries) if there else "/nowhere", smtp_tlsrpt_enable=enabled)
-            self.assertEqual(self.line("smtp_tls_policy_maps").rsplit(":", 1)[1], wanted, (version, there, enabled))
+    def test_attributes_for_reports_only_where_postfix_makes_use_of_them(self):
+        libraries = os.path.dirname(self.write("smtp", b"\x7fELF\0libtlsrpt.so.0\0"))
+        for main, wanted in (({"smtp_tls_enforce_sts_mx_patterns": "yes"}, "policy-tlsrpt"), ({"smtp_tls_enforce_sts_mx_patterns": "no"}, "policy"),
+                             ({"smtp_tlsrpt_enable": "yes", "daemon_directory": libraries}, "policy-tlsrpt"),
+                             ({"smtp_tlsrpt_enable": "no", "daemon_directory": libraries}, "policy"),
+                             ({"smtp_tlsrpt_enable": "yes", "daemon_directory": "/nowhere"}, "policy")):
+            self.postfix(**main)
+            self.assertEqual(self.line("smtp_tls_policy_maps").rsplit(":", 1)[1], wanted, main)
 
     def test_the_folder_of_the_configuration_is_handed_on(self):
         for name in (self.etc, f"{self.etc}/main.cf"):

@@ -65,6 +65,8 @@ class Postfix:
         self.version = version
         self.folder, self.release, self.port = f"{folder}/postfix", release, 2525
         self.running = False
+        _, known, _ = self.run("postconf", "-d", "smtp_tls_enforce_sts_mx_patterns")
+        self.matches_hosts = known.endswith("= yes\n")  # with the patterns of a policy, by itself
         os.makedirs(f"{self.folder}/spool")
         os.makedirs(f"{self.folder}/data")
         os.makedirs(ETC, exist_ok=True)
@@ -75,6 +77,8 @@ class Postfix:
                 if os.path.isfile(name):
                     shutil.copy(name, ETC)
         self.relocate()
+        with open(f"{release}/usr/lib/postfix/sbin/smtp", "rb") as smtp, open(f"{release}/usr/lib/postfix/libpostfix-tls.so", "rb") as tls:
+            self.makes_reports = b"libtlsrpt.so" in smtp.read() + tls.read()
         self.fill_chroot()
         self.configure()
 
