@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: ISC
 """What the scenarios with a real Postfix have in common."""
-import subprocess
-
 from servers import case
-from servers.covered import PREFIX
 
 UNVERIFIED = "Server certificate not verified"
 NO_ANSWER = "client TLS configuration problem"  # the table gives no answer: what it says is in the log
@@ -59,8 +56,3 @@ class Case(case.Case):
         """What postmap gets: (exit code, value, errors)."""
         code, out, errors = self.server.run("postmap", "-q", key, f"socketmap:unix:{self.resolver.socket}:{name}")
         return code, out.rstrip("\n"), errors
-
-    def command(self, *words):
-        done = subprocess.run([f"{PREFIX}/bin/mtasts", "--store", self.resolver.store, *words], capture_output=True, text=True, timeout=20)
-        self.same(done.returncode in (0, 3), True, f"exit code {done.returncode} of mtasts {' '.join(words)}: {done.stderr}")
-        return done.stdout

@@ -1,44 +1,30 @@
 # SPDX-License-Identifier: ISC
-"""mtasts serve, as a user of its own, for a Postfix."""
+"""mtasts serve, installed, as a user of its own; its settings are those of the system."""
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import time
 
-from servers.covered import PREFIX
+from .covered import PREFIX
 
-USER = "mtasts"
-SETTINGS = "/etc/mtasts/mtasts.conf"
 FOLDER = "/run/mtasts"
 
 
 class Resolver:
-    def __init__(self, folder):
-        self.folder, self.number, self.process = folder, 0, None
-        self.socket = f"{FOLDER}/socketmap"
+    def __init__(self, folder, user, kind):
+        """kind: of its socket, "socketmap" or another."""
+        self.user, self.kind, self.process = user, kind, None
+        self.socket = f"{FOLDER}/{kind}"
         self.log_file = f"{folder}/resolver.log"
         os.makedirs(FOLDER, exist_ok=True)
-        subprocess.run(["chown", f"{USER}:{USER}", FOLDER], check=True)
-        self.fresh()
-
-    def fresh(self, **changes):
-        """A store where nothing is known."""
-        self.number += 1
-        place = f"{self.folder}/store{self.number}"
-        os.makedirs(place)
-        os.chmod(place, 0o2770)
-        subprocess.run(["chown", f"{USER}:{USER}", place], check=True)
-        self.store = f"{place}/mtasts.db"
-        settings = {"store": self.store, "nameservers": "127.0.0.1", "log_level": "info"} | changes
-        with open(f"{SETTINGS}.new", "w", encoding="utf-8") as out:
-            out.write("".join(f"{name} = {value}\n" for name, value in settings.items()))
-        os.replace(f"{SETTINGS}.new", SETTINGS)
+        shutil.chown(FOLDER, user, user)
 
     def start(self):
         with open(self.log_file, "ab") as out:
-            self.process = subprocess.Popen([f"{PREFIX}/bin/mtasts", "serve", "--socketmap", f"unix:{self.socket}"], stdin=subprocess.DEVNULL,
-                                            stdout=out, stderr=out, cwd="/", user=USER, group=USER, extra_groups=[])
+            self.process = subprocess.Popen([f"{PREFIX}/bin/mtasts", "serve", f"--{self.kind}", f"unix:{self.socket}"], stdin=subprocess.DEVNULL,
+                                            stdout=out, stderr=out, cwd="/", user=self.user, group=self.user, extra_groups=[])
         end = time.monotonic() + 30
         while not self.listens():
             if self.process.poll() is not None or time.monotonic() > end:
