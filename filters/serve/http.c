@@ -20,7 +20,8 @@ enum take http_take(struct mts_span in, bool eof, size_t *used, struct mts_span 
     if (in.p[i] < 'A' || in.p[i] > 'Z' || i > 16) return TAKE_BROKEN;
   const char *end = end_of_head(in);
   if (!end) return eof || in.n > HTTP_REQUEST_MAX ? TAKE_BROKEN : TAKE_MORE;
-  size_t n = strcspn(in.p, "\r\n"); /* there is one before the end */
+  size_t n = 0;
+  while (in.p[n] != '\r' && in.p[n] != '\n') n++; /* there is one before the end */
   *request = mts_span(in.p, n);
   *used = (size_t)(end - in.p);
   return TAKE_REQUEST;

@@ -6,8 +6,8 @@ local text = require 'mtasts.text'
 
 local GOOD, USAGE = 0, 64
 
-local commands = { 'lookup', 'check', 'probe', 'match', 'parse', 'publish', 'report', 'store', 'serve', 'setup', 'exim', 'replay', 'run',
-  'repl' }
+local commands = { 'lookup', 'check', 'probe', 'match', 'parse', 'publish', 'report', 'store', 'serve', 'query', 'setup', 'exim',
+  'replay', 'run', 'repl' }
 
 local cli = { exit = { good = GOOD, warnings = 1, errors = 2, none = 3, unknown = 4, usage = USAGE, internal = 70 } }
 

@@ -141,12 +141,21 @@ function lookup.describe(answer, width)
   return table.concat(lines, '\n')
 end
 
-local function show(answer, with_trace)
-  print(lookup.describe(answer, WIDTH))
-  if with_trace then
-    print '  steps:'
-    if #answer.trace > 0 then print(lookup.steps(answer, WIDTH)) end
+-- Prints an answer, or the error that came instead; the exit code. exit: the codes by name.
+function lookup.show(domain, answer, err, depth, args, exit)
+  if args.json then
+    print(core.json_encode(answer and lookup.as_json(answer, args.trace) or { domain = domain, error = plain(err) }))
+  elseif answer then
+    print(lookup.describe(answer, WIDTH))
+    if args.trace then
+      print '  steps:'
+      if #answer.trace > 0 then print(lookup.steps(answer, WIDTH)) end
+    end
+  else
+    io.stderr:write(('mtasts: %s: %s\n'):format(text.clean(domain), text.problem(err)))
   end
+  if answer then return code_of(answer, depth, exit) end
+  return err.stage == 'name' and exit.usage or exit.unknown
 end
 
 function lookup.main(args, cli)
@@ -159,18 +168,7 @@ function lookup.main(args, cli)
   for i, domain in ipairs(args.domains) do
     local ok, answer, err = core.await(tasks[i])
     if not ok then error(answer, 0) end
-    if answer then
-      worst = cli.worse(worst, code_of(answer, depth, cli.exit))
-    else
-      worst = cli.worse(worst, err.stage == 'name' and cli.exit.usage or cli.exit.unknown)
-    end
-    if args.json then
-      print(core.json_encode(answer and lookup.as_json(answer, args.trace) or { domain = domain, error = plain(err) }))
-    elseif answer then
-      show(answer, args.trace)
-    else
-      io.stderr:write(('mtasts: %s: %s\n'):format(text.clean(domain), text.problem(err)))
-    end
+    worst = cli.worse(worst, lookup.show(domain, answer, err, depth, args, cli.exit))
   end
   return worst
 end

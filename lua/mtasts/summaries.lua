@@ -10,6 +10,7 @@ return {
   store = 'Shows and clears what is stored.',
   report = 'TLS reports: shows, judges, merges, writes, sends them.',
   serve = 'Answers Postfix, Exim, scripts and monitoring on sockets.',
+  query = 'Asks a running mtasts serve, as lookup asks DNS.',
   setup = 'Prints what a mail server needs in its configuration.',
   exim = 'What Exim is told, for those without dlfunc and for you.',
   replay = 'Plays a recorded session of OpenSMTPD again, with rules.',

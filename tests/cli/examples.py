@@ -3,6 +3,7 @@
 import configparser
 import json
 import os
+import re
 import shlex
 import shutil
 import socketserver
@@ -47,6 +48,35 @@ class Systemd(tools.Case):
         if shutil.which("systemd-analyze"):
             done = subprocess.run(["systemd-analyze", "calendar", timer["Timer"]["OnCalendar"]], capture_output=True, check=False)
             self.assertEqual(done.returncode, 0, done.stderr)
+
+
+class SystemdServer(tools.Case):
+    def test_the_server_is_what_the_unit_starts_and_its_words_are_good(self):
+        service = unit("mtasts.service")["Service"]
+        program, *words = shlex.split(service["ExecStart"])
+        self.assertEqual((os.path.basename(program), words), ("mtasts", ["serve"]))
+        self.assertIn("the settings are good", self.ends(0, *words, "--check").out)
+        self.assertEqual((service["Type"], service["User"]), ("notify", "mtasts"))
+
+    def test_the_socket_belongs_to_the_service_and_has_a_name_that_it_knows(self):
+        socket = unit("mtasts.socket")["Socket"]
+        self.assertEqual((socket["Service"], socket["FileDescriptorName"]), ("mtasts.service", "socketmap"))
+
+    def test_systemd_takes_the_units_and_finds_little_to_harden(self):
+        if not shutil.which("systemd-analyze"):
+            self.skipTest("systemd-analyze is not installed")
+        for name in ("mtasts.service", "mtasts.socket"):  # with a program that is there
+            with open(os.path.join(UNITS, name), encoding="utf-8") as file:
+                self.write(name, file.read().replace("/usr/local/bin/mtasts", tools.PROGRAM))
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", *(os.path.join(self.folder, name) for name in ("mtasts.service",
+                              "mtasts.socket"))], capture_output=True, text=True, check=False)
+        ours = [line for line in done.stderr.splitlines() if "mtasts" in line]
+        self.assertEqual(ours, [], done.stderr)
+        done = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", os.path.join(self.folder, "mtasts.service")],
+                              capture_output=True, text=True, check=False)
+        exposure = re.search(r"exposure level for mtasts.service: ([0-9.]+)", done.stdout)
+        if exposure:  # not every release can do it without a running systemd
+            self.assertLess(float(exposure.group(1)), 2.0, done.stdout)
 
 
 class Sink(socketserver.StreamRequestHandler):
