@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """mtasts serve ends, is killed and comes back while mail flows, with a real Postfix: nothing is lost, nothing goes unprotected."""
+import os
 import re
 import signal
 import threading
@@ -42,6 +43,18 @@ class Outage(Case):
         self.resolver.stop(signal.SIGKILL)
         self.resolver.start()
         self.delivered("eve@calm.test", "mx.calm.test", "Verified")
+
+    def mail_does_not_even_wait_for_a_next_attempt_where_somebody_else_holds_the_socket(self):
+        self.resolver.stop()
+        with self.resolver.hold() as held:
+            for name in ("held", "again"):
+                self.server.submit(f"{name}@calm.test")
+                self.resolver.start(held)
+                self.same(self.server.attempt(f"{name}@calm.test")[0], "sent", "the first attempt")
+                self.same(self.resolver.stop(), 0, "exit code")
+        if os.path.exists(self.resolver.socket):
+            os.unlink(self.resolver.socket)
+        self.resolver.start()
 
     def nothing_is_lost_and_nothing_goes_unprotected_while_it_comes_and_goes(self):
         self.world.settle()

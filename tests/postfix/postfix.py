@@ -145,7 +145,7 @@ class Postfix:
     def command(self, program, *words, text=""):
         code, out, errors = self.run(program, *words, text=text)
         if code != 0:
-            raise RuntimeError(f"{program} {' '.join(words)}: exit code {code}: {out}{errors}\n{self.log()}")
+            raise RuntimeError(f"{program} {' '.join(words)}: exit code {code}: {out}{errors}")
         return out
 
     def start(self):
@@ -200,5 +200,5 @@ class Postfix:
         end = time.monotonic() + seconds
         while not test():
             if time.monotonic() > end:
-                raise RuntimeError(f"waited in vain for {what}:\n{self.log()}")
+                raise RuntimeError(f"waited in vain for {what}")
             time.sleep(step)

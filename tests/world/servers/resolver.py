@@ -21,15 +21,31 @@ class Resolver:
         os.makedirs(FOLDER, exist_ok=True)
         shutil.chown(FOLDER, user, user)
 
-    def start(self):
+    def start(self, held=None):
+        """held: a listening socket, as systemd hands one over."""
+        words, more = [f"{PREFIX}/bin/mtasts", "serve"], {}
+        if held:
+            script = f'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={self.kind} exec "$@" 3<&{held.fileno()}'
+            words, more = ["bash", "-c", script, "bash", *words], {"pass_fds": (held.fileno(),)}
+        else:
+            words += [f"--{self.kind}", f"unix:{self.socket}"]
         with open(self.log_file, "ab") as out:
-            self.process = subprocess.Popen([f"{PREFIX}/bin/mtasts", "serve", f"--{self.kind}", f"unix:{self.socket}"], stdin=subprocess.DEVNULL,
-                                            stdout=out, stderr=out, cwd="/", user=self.user, group=self.user, extra_groups=[])
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/", user=self.user, group=self.user,
+                                            extra_groups=[], **more)
         end = time.monotonic() + 30
         while not self.listens():
             if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"mtasts serve does not listen (exit code {self.process.poll()}):\n{self.log()}")
             time.sleep(0.02)
+
+    def hold(self):
+        """A socket in its place that outlives it."""
+        held = socket.socket(socket.AF_UNIX)
+        held.bind(self.socket)
+        shutil.chown(self.socket, self.user, self.user)
+        os.chmod(self.socket, 0o660)
+        held.listen(64)
+        return held
 
     def listens(self):
         with socket.socket(socket.AF_UNIX) as client:
