@@ -341,7 +341,7 @@ struct mts *rules_context(struct rules *rules) {
 
 bool rules_there(const struct rules *rules) { return rules->now != NULL; }
 
-bool rules_judge(const struct rules *rules) { return rules->now && rules->now->env->asks_verdict; }
+bool rules_judge(const struct rules *rules) { return rules->now && rules->now->env->hooks[ENV_VERDICT] != 0; }
 
 bool rules_want(const struct rules *rules, unsigned kind) {
   return rules->now && kind < RULES_WANTED_MOST && rules->now->wanted[kind];

@@ -38,9 +38,15 @@ function machine.user_among(names)
   return names[1], false
 end
 
--- What a file of settings says of the store.
+-- The value that a file of settings gives this one, or nil.
+function machine.value_in(settings, name)
+  return ('\n' .. (machine.content_of(settings) or '')):match('.*\n[ \t]*' .. name .. '[ \t]*=[ \t]*([^\n]-)[ \t\r]*%f[\n\0]')
+end
+
+-- What it says of the store.
 function machine.store_in(settings)
-  return ('\n' .. (machine.content_of(settings) or '')):match '.*\n[ \t]*store[ \t]*=[ \t]*(/[^\n]-)[ \t\r]*%f[\n\0]'
+  local store = machine.value_in(settings, 'store')
+  return store and store:sub(1, 1) == '/' and store or nil
 end
 
 return machine

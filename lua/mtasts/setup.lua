@@ -6,13 +6,14 @@ local text = require 'mtasts.text'
 
 local setup = { uses = 'nothing' }
 
-local servers <const> = { 'opensmtpd', 'exim' }
+local servers <const> = { 'opensmtpd', 'exim', 'postfix' }
 -- Which option is for which server alone.
-local only <const> = { smtpd = 'opensmtpd', settings = 'opensmtpd', exim = 'exim', split = 'exim', light = 'exim', folder = 'exim' }
+local only <const> = { smtpd = 'opensmtpd', settings = 'opensmtpd', exim = 'exim', split = 'exim', light = 'exim', folder = 'exim',
+  postconf = 'postfix' }
 local DEBIAN <const> = '/etc/exim4'
 
 function setup.options(command)
-  command:argument('what', 'Mail server: opensmtpd or exim.'):argname 'WHAT'
+  command:argument('what', 'Mail server: opensmtpd, exim or postfix.'):argname 'WHAT'
   command:option('--config', "The server's configuration, to look for traps."):argname 'FILE'
   command:flag('--commands', 'Only the commands that root runs once.')
   command:option('--settings', 'opensmtpd: settings file of the programs.'):argname 'FILE'
@@ -20,6 +21,7 @@ function setup.options(command)
   command:option('--exim', 'exim: the program Exim, if it lies in no usual folder.'):argname 'FILE'
   command:flag('--split', "exim: as files of Debian's split configuration.")
   command:option('--folder', "exim: where Debian's configuration lies; /etc/exim4."):argname 'DIR'
+  command:option('--postconf', 'postfix: the program postconf, if it lies in no usual folder.'):argname 'FILE'
   command:flag('--light', 'exim: for an Exim without ${dlfunc.')
 end
 
@@ -46,8 +48,9 @@ function setup.main(args, cli)
   plain('--settings', args.settings, cli)
   plain('--folder', args.folder, cli)
   if args.exim then plain('--exim', args.exim, cli) end
+  if args.postconf then plain('--postconf', args.postconf, cli) end
   if args.store and args.store ~= '' and args.store ~= 'none' then plain('--store', args.store, cli) end
-  for _, option in ipairs { 'config', 'smtpd', 'exim' } do
+  for _, option in ipairs { 'config', 'smtpd', 'exim', 'postconf' } do
     local file, why = io.open(args[option] or '/dev/null', 'rb')
     if not file then cli.refuse('setup: --%s %s', option, why) end
     file:close()

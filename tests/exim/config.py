@@ -10,10 +10,9 @@ import shutil
 import subprocess
 
 import exim as real
-from servers import namespace
+from servers.covered import PREFIX
 
 SETTINGS = "/etc/mtasts/mtasts.conf"
-PREFIX = "/usr/local"  # in our namespace there is nothing else in it
 EXAMPLE = os.path.realpath(f"{os.path.dirname(os.path.realpath(__file__))}/../../examples/exim.lua")
 # Mail for these goes to a smart host, whose own policy counts.
 RELAYED = """
@@ -79,15 +78,6 @@ remote:
   transport = remote_smtp
   no_more
 """
-
-
-def install(folder, build):
-    """As ./build.sh install does it."""
-    os.makedirs(f"{folder}/installed")
-    namespace.mount("tmpfs", f"{folder}/installed", "tmpfs", data="size=256m,mode=0755")
-    subprocess.run(["cmake", "--install", build, "--prefix", PREFIX], check=True, stdout=subprocess.DEVNULL, timeout=120,
-                   env=os.environ | {"DESTDIR": f"{folder}/installed"})
-    namespace.mount(f"{folder}/installed{PREFIX}", PREFIX, flags=namespace.MS_BIND)
 
 
 def sanitizer():

@@ -9,10 +9,9 @@ import smtplib
 import subprocess
 import time
 
-from servers import namespace
+from servers import covered
 
 USER, NUMBER = "Debian-exim", 7003  # compiled in; the number is for systems that have no such user
-COVERED = ("/etc", "/dev", "/run", "/var/lib", "/usr/local")
 # Mail hosts of the world are addresses of this machine: Exim shall know but one as its own, or it took them for itself.
 CONFIG = """exim_path = {exim}
 spool_directory = {folder}/spool
@@ -59,37 +58,9 @@ remote_smtp:
 """}
 
 
-def hidden(path):
-    """Why nothing below this path could be used after cover; None: it could."""
-    below = [folder for folder in COVERED if os.path.realpath(path).startswith(os.path.realpath(folder) + "/")]
-    return f"{path} lies below {below[0]}, which the tests cover" if below else None
-
-
 def cover(folder, world):
-    """/etc for this namespace only: with the user that Exim has compiled in, our authority as the system's, and room for what a test writes."""
-    etc = f"{folder}/etc"
-    subprocess.run(["cp", "-a", "/etc", etc], check=True)
-    for name, text in (("passwd", f"{USER}:x:{NUMBER}:{NUMBER}::/nonexistent:/usr/sbin/nologin\n"), ("group", f"{USER}:x:{NUMBER}:\n")):
-        with open(f"{etc}/{name}", encoding="utf-8") as source:
-            known = any(line.startswith(f"{USER}:") for line in source)
-        if not known:
-            with open(f"{etc}/{name}", "a", encoding="utf-8") as out:
-                out.write(text)
-    shutil.rmtree(f"{etc}/exim4", ignore_errors=True)
-    shutil.rmtree(f"{etc}/mtasts", ignore_errors=True)
-    shutil.rmtree(f"{etc}/ssl/certs", ignore_errors=True)
-    for name in ("exim4", "mtasts", "ssl/certs"):
-        os.makedirs(f"{etc}/{name}")
-    shutil.copy(world.ca_file, f"{etc}/ssl/certs/ca-certificates.crt")
-    with open(f"{etc}/hosts", "w", encoding="ascii") as out:
-        out.write("127.0.0.1 localhost\n")
-    resolv = f"{etc}/resolv.conf"  # often a link
-    os.unlink(resolv)
-    with open(resolv, "w", encoding="ascii") as out:
-        out.write("nameserver 127.0.0.1\noptions trust-ad\n")  # or the C library hides that DNSSEC secures an answer
-    namespace.mount(etc, "/etc", flags=namespace.MS_BIND)
-    for path in ("/run", "/var/lib"):
-        namespace.mount("tmpfs", path, "tmpfs", data="size=64m,mode=0755")
+    """With the user that Exim has compiled in. trust-ad, or the C library hides that DNSSEC secures an answer."""
+    covered.cover(folder, world, {USER: NUMBER}, ("exim4", "mtasts"))
 
 
 class Exim:

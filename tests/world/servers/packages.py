@@ -24,7 +24,8 @@ class Release:
     version: str  # what the package's version begins with
     suite: str
     package: str
-    programs: tuple  # of the package, the first is the server
+    programs: tuple  # of the package, the first is the server; the others may be patterns of names
+    libraries: str = ""  # the folder of libraries that only its programs use
 
 
 def run(words, cwd=None):
@@ -99,23 +100,33 @@ def patch(program, words):
     os.chmod(program, mode & 0o7777)
 
 
-def use_own_libraries(path, programs):
+def programs_of(path, release):
+    """Those that are compiled, and its own libraries, which find others in the same way."""
+    patterns = release.programs + ((f"{release.libraries}/*.so",) if release.libraries else ())
+    for name in sorted(name for pattern in patterns for name in glob.glob(f"{path}/{pattern}") if os.path.isfile(name)):
+        with open(name, "rb") as source:
+            if source.read(4) == b"\x7fELF":
+                yield name
+
+
+def use_own_libraries(path, release):
     """Written into the programs: a variable of the environment would reach what they start. Each time, as the folder may have moved."""
     found = glob.glob(f"{path}/own/**/libc.so.6", recursive=True)
     place = os.path.dirname(found[0]) if found else f"{path}/own"
     loader = (glob.glob(f"{place}/ld-linux*.so.*") + glob.glob(f"{path}/own/**/ld-linux*.so.*", recursive=True) + [""])[0]
     if found and not loader:
         raise Missing("its C library is not where it was expected")
-    for program in programs:
-        if run(["patchelf", "--print-rpath", f"{path}/{program}"]).strip() != place:
-            patch(f"{path}/{program}", ["--set-rpath", place] + (["--set-interpreter", loader] if loader else []))
+    places = ":".join(([f"{path}/{release.libraries}"] if release.libraries else []) + ([place] if os.path.isdir(place) else []))
+    for program in programs_of(path, release):
+        if run(["patchelf", "--print-rpath", program]).strip() != places:
+            patch(program, ["--set-rpath", places] + (["--set-interpreter", loader] if loader and not program.endswith(".so") else []))
 
 
 def fetch_libraries(apt, release, path):
     """Those that are missing, and what these miss in turn."""
     wanted, seen = apt.libraries_of(release.package), set()
     os.makedirs(f"{path}/own")
-    use_own_libraries(path, release.programs)
+    use_own_libraries(path, release)
     while names := lacks(f"{path}/{release.programs[0]}")[0]:
         seen.update(wanted)
         apt.unpack(wanted, f"{path}/apt/own")
@@ -134,6 +145,8 @@ def fetch(release, path):
     apt.unpack([release.package], path)
     if not apt.version(release.package).startswith(release.version):
         raise Missing(f"{release.suite} has {release.package} {apt.version(release.package)} now")
+    if release.libraries:
+        use_own_libraries(path, release)
     names, versions = lacks(f"{path}/{release.programs[0]}")
     if versions:
         apt.unpack(apt.libraries_of(release.package), f"{path}/own")
@@ -150,9 +163,9 @@ def unpacked(release, path):
         with tempfile.TemporaryDirectory(dir=folder) as half:
             fetch(release, f"{half}/{name}")
             os.rename(f"{half}/{name}", path)
-    if os.path.exists(f"{path}/own"):
-        use_own_libraries(path, release.programs)
-    elif missing := [name for part in lacks(f"{path}/{release.programs[0]}") for name in part]:
+    if release.libraries or os.path.exists(f"{path}/own"):
+        use_own_libraries(path, release)
+    if not os.path.exists(f"{path}/own") and (missing := [name for part in lacks(f"{path}/{release.programs[0]}") for name in part]):
         raise Missing(f"{os.path.basename(release.programs[0])} {release.version} needs {', '.join(missing)}, "
                       f"which were here when it was unpacked: remove {path}")
     return path

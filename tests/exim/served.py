@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: ISC
+"""An Exim that asks mtasts serve with ${readsocket, without a module and without a program for each recipient."""
+import re
+
+import config
+import exim as real
+from case import Case
+from enforced import NO_MX, NOT_TRUSTED, host
+from servers import resolver
+
+# In place of the program that is run. Where there is no answer, mail waits.
+ASKED = "${readsocket{%s}{policy ${quote:$domain}\\n}{20s}{}{mode=defer}}"
+
+
+def reading(printed, socket):
+    """The parts of a configuration, which reads the policy from the socket."""
+    routers, count = re.subn(r"(?<=  address_data = ).*?(?=\n  data =\n)", lambda _: ASKED % socket, printed.parts["routers"], flags=re.S)
+    if count != 1:
+        raise RuntimeError(f"the router mtasts_lookup is not as expected:\n{routers}")
+    return printed.enforcing() | {"routers": routers + config.REMOTE, "acl": ""}
+
+
+class Served(Case):
+    DOMAINS = {
+        "good.test": host("good.test"),
+        "wrong.test": host("wrong.test", smtp_cert="wrong-name"),
+        "outside.test": {"id": "1", "mx": ["mx.outside.test"], "hosts": ["10 mx.attacker.test"]},
+        "wild.test": {"id": "1", "mx": ["*.wild.test"], "hosts": ["10 a.b.wild.test", "20 c.wild.test"]},
+        "trial.test": {"id": "1", "mode": "testing", "mx": ["mx.trial.test"], "hosts": ["10 mx.elsewhere.test"]},
+        "nothing.test": {"hosts": ["10 mx.nothing.test"], "smtp_cert": {"mx.nothing.test": "self-signed"}},
+        "queued.test": host("queued.test"),
+        "free.test": {"hosts": ["10 mx.free.test"]},
+    }
+    ours = None
+
+    def answered(self, scenario):
+        """While mtasts serve runs."""
+        self.ours = self.ours or resolver.Resolver(self.server.folder, real.USER, "lines")
+        self.ours.start()
+        try:
+            scenario()
+        finally:
+            self.same(self.ours.stop(), 0, f"exit code of mtasts serve; it said:\n{self.ours.log()}")
+
+    def a_policy_that_is_read_from_a_socket_is_enforced(self):
+        def scenario():
+            self.delivered("joe@good.test", "mx.good.test", "CV=yes")
+            self.delivered("joe@wild.test", "c.wild.test", "CV=yes")
+            self.deferred("joe@wrong.test", NOT_TRUSTED)
+            self.deferred("joe@outside.test", NO_MX.format("outside.test"))
+            self.same(self.connected("mx.attacker.test"), 0, "connections")
+        self.answered(scenario)
+
+    def other_mail_goes_as_before(self):
+        def scenario():
+            self.delivered("joe@trial.test", "mx.elsewhere.test")
+            self.delivered("joe@nothing.test", "mx.nothing.test", "CV=no")
+        self.answered(scenario)
+
+    def mail_waits_while_nobody_answers_and_goes_when_somebody_does(self):
+        self.deferred("joe@queued.test", "MTA-STS: the policy of queued.test cannot be told now")
+        self.deferred("ann@free.test", "cannot be told now")
+
+        def scenario():
+            self.server.run("-qff")
+            self.same([kind for kind, _ in self.server.results("joe@queued.test")], ["==", "=>"], "results")
+            self.same(self.taken("queued.test"), ["mx.queued.test"], "the host that took it")
+        self.answered(scenario)
