@@ -7,10 +7,11 @@
 
 static size_t set_of(const char *domain) { return mts_span_hash(mts_span_of(domain)) % RECENT_SETS; }
 
-static struct recent_domain *find(struct recent_domain *set, const char *domain) {
-  for (size_t i = 0; i < RECENT_WAYS; i++)
-    if (strcmp(set[i].domain, domain) == 0) return &set[i];
-  return NULL;
+/* RECENT_WAYS: nowhere. */
+static size_t way_of(const struct recent_domain *set, const char *domain) {
+  size_t i = 0;
+  while (i < RECENT_WAYS && strcmp(set[i].domain, domain) != 0) i++;
+  return i;
 }
 
 static struct recent_domain *longest_ago(struct recent_domain *set) {
@@ -21,9 +22,10 @@ static struct recent_domain *longest_ago(struct recent_domain *set) {
 }
 
 struct recent_domain *recent_note(struct recent *recent, const char *domain, int64_t now_ms) {
-  struct recent_domain *set = recent->sets[set_of(domain)], *at = find(set, domain);
-  if (!at) {
-    at = longest_ago(set);
+  struct recent_domain *set = recent->sets[set_of(domain)];
+  size_t way = way_of(set, domain);
+  struct recent_domain *at = way < RECENT_WAYS ? &set[way] : longest_ago(set);
+  if (way == RECENT_WAYS) {
     *at = (struct recent_domain){0};
     memccpy(at->domain, domain, 0, sizeof at->domain - 1);
   }
@@ -31,7 +33,8 @@ struct recent_domain *recent_note(struct recent *recent, const char *domain, int
   return at;
 }
 
-int64_t recent_asked_ms(struct recent *recent, const char *domain) {
-  const struct recent_domain *at = find(recent->sets[set_of(domain)], domain);
-  return at ? at->asked_ms : 0;
+int64_t recent_asked_ms(const struct recent *recent, const char *domain) {
+  const struct recent_domain *set = recent->sets[set_of(domain)];
+  size_t way = way_of(set, domain);
+  return way < RECENT_WAYS ? set[way].asked_ms : 0;
 }

@@ -18,6 +18,6 @@ struct recent {
 };
 /* Its place, which may have been another domain's before. */
 struct recent_domain *recent_note(struct recent *recent, const char *domain, int64_t now_ms);
-int64_t recent_asked_ms(struct recent *recent, const char *domain); /* 0: not lately */
+int64_t recent_asked_ms(const struct recent *recent, const char *domain); /* 0: not lately */
 
 #endif
