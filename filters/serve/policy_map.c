@@ -11,7 +11,7 @@
 #include "tls_policy.h"
 
 #define KEY_MAX 1024  /* no domain is that long */
-#define KEPT_LEAST 64 /* entries that take the MX hosts, kept for as long as DNS allows */
+#define KEPT_LEAST 64 /* entries for enforce, for as long as DNS allows */
 #define KEPT_MOST 65536
 #define KEPT_MS 3600000 /* whatever the TTL */
 #define TROUBLE_MS 5000 /* what is told when DNS fails; each message of a queue asks again */
@@ -72,9 +72,10 @@ static void free_kept(struct kept **kept) {
   *kept = NULL;
 }
 
-static void keep(struct policy_map *map, const struct mts_answer *answer, uint16_t port, enum tls_policy kind,
+/* ttl_s: of what it was made of besides the policy. */
+static void keep(struct policy_map *map, const struct mts_answer *answer, uint16_t port, uint32_t ttl_s, enum tls_policy kind,
                  const struct mts_buf *text) {
-  int64_t ms = (int64_t)answer->hosts_ttl_s * 1000;
+  int64_t ms = (int64_t)ttl_s * 1000;
   if (ms > KEPT_MS) ms = KEPT_MS;
   if (kind == TLS_POLICY_TEMPORARY) ms = TROUBLE_MS;
   if (!ms || !may_keep(map, answer)) return;
@@ -155,7 +156,7 @@ static void hosts_known(void *arg, enum mts_err err, struct mts_answer *answer) 
   enum tls_policy kind = TLS_POLICY_TEMPORARY;
   if (!err) err = tls_policy_make(answer, true, map->dane, &text, &kind);
   if (!err) {
-    if (kind != TLS_POLICY_NONE) keep(map, answer, request->port, kind, &text);
+    if (kind != TLS_POLICY_NONE) keep(map, answer, request->port, answer->hosts_ttl_s, kind, &text);
     conclude(request, answer, kind, mts_span(text.p, text.n));
   } else {
     request_refuse(request, REFUSAL_MEMORY);
@@ -184,6 +185,12 @@ static void ask_hosts(struct request *request, const struct mts_answer *answer) 
   ask(request, key, MTS_DEPTH_HOSTS, hosts_known);
 }
 
+static void say_and_keep(struct request *request, const struct mts_answer *answer, enum tls_policy kind,
+                         const struct mts_buf *text) {
+  if (kind == TLS_POLICY_ENTRY) keep(request->arg, answer, request->port, UINT32_MAX, kind, text);
+  conclude(request, answer, kind, mts_span(text->p, text->n));
+}
+
 static void policy_known(void *arg, enum mts_err err, struct mts_answer *answer) {
   struct request *request = arg;
   struct policy_map *map = request->arg;
@@ -199,7 +206,7 @@ static void policy_known(void *arg, enum mts_err err, struct mts_answer *answer)
   else if (kind == TLS_POLICY_ASK_HOSTS)
     ask_hosts(request, answer);
   else
-    conclude(request, answer, kind, mts_span(text.p, text.n));
+    say_and_keep(request, answer, kind, &text);
   mts_buf_free(&text);
   mts_answer_free(&answer);
 }

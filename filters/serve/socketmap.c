@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "socketmap.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#define DIGITS_MOST 4 /* of SOCKETMAP_REQUEST_MAX */
+#define DIGITS_MOST 4     /* of SOCKETMAP_REQUEST_MAX */
+#define DIGITS_OF_REPLY 6 /* of SOCKETMAP_REPLY_MAX */
 
 enum take socketmap_take(struct mts_span in, bool eof, size_t *used, struct mts_span *request) {
   const enum take more = eof ? TAKE_BROKEN : TAKE_MORE;
@@ -42,9 +42,14 @@ enum mts_err socketmap_reply(enum socketmap_status status, struct mts_span text,
   const char *word = words[status];
   size_t length = strlen(word) + 1 + text.n, before = out->n;
   if (length > SOCKETMAP_REPLY_MAX) return MTS_ERR_ARGUMENT;
-  char head[40];
-  int n = snprintf(head, sizeof head, "%zu:%s ", length, word);
-  enum mts_err err = mts_buf_add(out, head, (size_t)n);
+  char head[DIGITS_OF_REPLY + 1];
+  size_t at = sizeof head;
+  head[--at] = ':';
+  for (size_t left = length; left; left /= 10)
+    head[--at] = (char)('0' + left % 10); /* never 0; printf is slower than all the rest */
+  enum mts_err err = mts_buf_add(out, head + at, sizeof head - at);
+  if (!err) err = mts_buf_add(out, word, strlen(word));
+  if (!err) err = mts_buf_add(out, " ", 1);
   if (!err && text.n) err = mts_buf_add(out, text.p, text.n);
   if (!err) err = mts_buf_add(out, ",", 1);
   if (err) out->n = before;

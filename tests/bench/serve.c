@@ -332,6 +332,7 @@ static int cold(const char *ca_file, unsigned number, size_t concurrency) {
          cpu_ms(server) - began_cpu);
   close(fd);
   stop(server);
+  rmdir(folder);
   return 0;
 }
 
@@ -354,6 +355,11 @@ int main(int argc, char **argv) {
   waitpid(other, NULL, 0);
   start_and_size(store);
   fflush(stdout);
+  for (const char *const *name = (const char *const[]){"store.db", "store.db-wal", "store.db-shm", "echo", NULL}; *name; name++) {
+    path_of(store, *name);
+    unlink(store);
+  }
+  rmdir(folder);
   execlp("python3", "python3", MTASTS_BENCH_FOLDER "/serve.py", argv[0], (char *)NULL);
   fail("python3");
 }

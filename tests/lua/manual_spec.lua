@@ -18,7 +18,7 @@ describe('the manual pages', function()
     local pages = {
       ['mtasts 1'] = 'lua/mtasts.1', ['mtasts-lua 3'] = 'lua/mtasts-lua.3', ['mtasts-errors 7'] = 'lua/mtasts-errors.7',
       ['exim-mtasts 8'] = 'filters/exim/exim-mtasts.8', ['filter-mtasts 8'] = 'filters/opensmtpd/filter-mtasts.8',
-      ['table-mtasts 8'] = 'filters/opensmtpd/table-mtasts.8',
+      ['table-mtasts 8'] = 'filters/opensmtpd/table-mtasts.8', ['mtasts-serve 8'] = 'filters/serve/mtasts-serve.8',
     }
     for name, path in pairs(pages) do
       local text = read(path)
