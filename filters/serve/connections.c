@@ -275,6 +275,12 @@ void request_answer(struct request *request, struct mts_span reply, enum served 
 
 void request_is_last(struct request *request) { request->connection->ending = true; }
 
+pid_t request_process(const struct request *request) {
+  struct ucred peer = {0};
+  socklen_t n = sizeof peer;
+  return getsockopt(request->connection->fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 ? peer.pid : 0;
+}
+
 unsigned char *request_state(struct request *request) { return &request->connection->state; }
 
 struct mts_buf *request_scratch(struct request *request) {

@@ -4,6 +4,8 @@
 #ifndef MTASTS_SERVE_CONNECTIONS_H
 #define MTASTS_SERVE_CONNECTIONS_H
 
+#include <sys/types.h>
+
 #include "base/buf.h"
 #include "protocol.h"
 #include "rules.h"
@@ -74,6 +76,8 @@ void request_answer(struct request *request, struct mts_span reply, enum served 
 void request_refuse(struct request *request, enum refusal refusal);
 /* No further request of its connection is taken, which closes when all are answered. */
 void request_is_last(struct request *request);
+/* The process at the other end; 0: not known, as over TCP. */
+pid_t request_process(const struct request *request);
 /* A byte of the connection's own for its protocol, 0 at first. */
 unsigned char *request_state(struct request *request);
 /* An empty buffer to make a reply in, lent until the next call. */

@@ -10,8 +10,8 @@
 #include "exim/policy_text.h"
 #include "lines.h"
 
-enum { STATE_ONE, STATE_KEPT };  /* of a connection */
-enum { ASKS_POLICY, ASKS_CALL }; /* variants of a request */
+enum { STATE_ONE, STATE_KEPT };   /* of a connection */
+enum { ASKS_POLICY, ASKS_OTHER }; /* variants of a request */
 
 /* ---- answers ---- */
 
@@ -165,7 +165,45 @@ static void ask_call(const struct functions *functions, struct request *request,
     request->call = &made->base;
 }
 
+/* ---- events and certificates ---- */
+
+static void take_event(const struct functions *functions, struct request *request, int count, const char *const *words) {
+  pid_t process = request_process(request);
+  if (!process)
+    wrong(request, "event: who tells it is known on a Unix socket alone");
+  else if (events_take(functions->events, process, count, words))
+    request_refuse(request, REFUSAL_MEMORY);
+  else
+    reply(request, true, mts_span(NULL, 0), SERVED_FOUND); /* anything else would change the delivery */
+}
+
+static void judge_certificate(const struct functions *functions, struct request *request, int count, const char *const *words) {
+  const char *word = "";
+  pid_t process = request_process(request);
+  enum mts_err err = process ? events_certificate(functions->events, process, count, words, &word) : MTS_ERR_ARGUMENT;
+  if (!err)
+    reply(request, true, mts_span_of(word), SERVED_FOUND);
+  else if (err == MTS_ERR_ARGUMENT)
+    wrong(request, "cert: wants a number for the depth, and a Unix socket");
+  else
+    request_refuse(request, REFUSAL_MEMORY);
+}
+
 /* ---- which ---- */
+
+static void take_policy(const struct functions *functions, struct request *request, int count, const char *const *words) {
+  if (count)
+    ask_policy(functions, request, words[0]);
+  else /* policy $domain, of which nothing came */
+    reply(request, true, mts_span_of("mode=none"), SERVED_NOT_FOUND);
+}
+
+static const struct {
+  const char *name;
+  int least, most; /* arguments */
+  void (*take)(const struct functions *functions, struct request *request, int count, const char *const *words);
+} known[] = {
+    {"policy", 0, 1, take_policy}, {"event", 1, 7, take_event}, {"cert", 3, 3, judge_certificate}, {"call", 1, 7, ask_call}};
 
 static void serve(void *arg, struct request *request, struct mts_span text) {
   char line[LINES_REQUEST_MAX + 1];
@@ -173,25 +211,22 @@ static void serve(void *arg, struct request *request, struct mts_span text) {
   memcpy(line, text.p, text.n);
   int count = lines_split(line, text.n, words);
   const char *name = count > 0 ? words[0] : "";
-  if (strcmp(name, "policy") == 0 || count <= 0)
-    request->variant = ASKS_POLICY; /* what cannot be read was hardly meant for another function: mail waits */
-  else
-    request->variant = ASKS_CALL;
+  /* What cannot be read was hardly meant for another function: mail waits. */
+  request->variant = count <= 0 || strcmp(name, "policy") == 0 ? ASKS_POLICY : ASKS_OTHER;
   if (strcmp(name, "keep") == 0 && count == 1) {
     *request_state(request) = STATE_KEPT;
-    reply(request, true, mts_span_of(""), SERVED_FOUND);
+    reply(request, true, mts_span(NULL, 0), SERVED_FOUND);
     return;
   }
   if (*request_state(request) == STATE_ONE) request_is_last(request);
-  if (strcmp(name, "policy") == 0 && count == 2)
-    ask_policy(arg, request, words[1]);
-  else if (strcmp(name, "policy") == 0 && count == 1) /* policy $domain, of which nothing came */
-    reply(request, true, mts_span_of("mode=none"), SERVED_NOT_FOUND);
-  else if (strcmp(name, "call") == 0 && count >= 2)
-    ask_call(arg, request, count - 1, words + 1);
-  else
-    wrong(request,
-          "a request is one of: policy DOMAIN, call NAME [ARGUMENT...], keep; words in quotes as ${quote:...} writes them");
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    if (strcmp(known[i].name, name) != 0 || count - 1 < known[i].least || count - 1 > known[i].most) continue;
+    known[i].take(arg, request, count - 1, words + 1);
+    return;
+  }
+  wrong(request,
+        "a request is one of: policy DOMAIN, event NAME ..., cert DEPTH CERTIFICATE HOST, call NAME ..., keep; words in quotes as "
+        "${quote:...} writes them");
 }
 
 const struct service functions_service = {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC
- * What Exim can ask by lines, with the answers that its module gives: policy DOMAIN, call NAME [ARGUMENT...]. */
+ * What Exim can ask by lines, with the answers that its module gives: policy, event, cert and call. */
 #ifndef MTASTS_SERVE_FUNCTIONS_H
 #define MTASTS_SERVE_FUNCTIONS_H
 
 #include "connections.h"
+#include "events.h"
 #include "metrics.h"
 
 /* Lent to all requests. */
@@ -11,6 +12,7 @@ struct functions {
   struct rules *rules;
   struct mts_log *log;
   struct metrics *metrics;
+  struct events *events;
 };
 /* The line protocol; its arg is a struct functions. The answer to one request is a text as Exim expands it, and the connection closes. After
  * the request "keep" the connection stays, and each answer is a line: OK TEXT or FAIL WHY. */

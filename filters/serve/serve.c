@@ -38,6 +38,7 @@ struct server {
   struct listeners *listeners;
   struct policy_map *map;
   struct metrics *metrics;
+  struct events *events;
   struct functions functions;
   struct scrapes scrapes;
   struct event *tick, *refresh, *hangup, *terminate, *interrupt;
@@ -237,7 +238,9 @@ static bool start(struct server *server, char why[RULES_WHY_SIZE]) {
   cache_store(rules_context(server->rules)); /* what is wrong with it is better known now than with the first mail */
   if (metrics_new(&server->metrics) || !start_connections(server)) return false;
   if (policy_map_new(server->rules, settings, server->log, server->metrics, &server->map)) return false;
-  server->functions = (struct functions){.rules = server->rules, .log = server->log, .metrics = server->metrics};
+  if (events_new(server->rules, settings, server->log, &server->events)) return false;
+  server->functions =
+      (struct functions){.rules = server->rules, .log = server->log, .metrics = server->metrics, .events = server->events};
   server->scrapes = (struct scrapes){.metrics = server->metrics,
                                      .connections = server->connections,
                                      .rules = server->rules,
@@ -252,6 +255,7 @@ static void stop(struct server *server) {
   listeners_free(&server->listeners);
   connections_free(&server->connections);
   policy_map_free(&server->map);
+  events_free(&server->events);
   metrics_free(&server->metrics);
   rules_free(&server->rules);
   for (size_t i = 0; i < sizeof events / sizeof *events; i++)

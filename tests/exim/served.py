@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """An Exim that asks mtasts serve with ${readsocket, without a module and without a program for each recipient."""
+import os
 import re
 
 import config
@@ -8,13 +9,19 @@ from case import Case
 from enforced import NO_MX, NOT_TRUSTED, host
 from servers import resolver
 
-# In place of the program that is run. Where there is no answer, mail waits.
-ASKED = "${readsocket{%s}{policy ${quote:$domain}\\n}{20s}{}{mode=defer}}"
+MANUAL = f"{os.path.dirname(os.path.realpath(__file__))}/../../filters/exim/exim-mtasts.8"
 
 
-def reading(printed, socket):
+def manual():
+    """The line that stands there for the router."""
+    with open(MANUAL, encoding="utf-8") as source:
+        line, = re.findall(r"^  address_data = (\$\{readsocket.*?)\n\.Ed", source.read(), re.M | re.S)
+    return line.replace("\\e", "\\")
+
+
+def reading(printed):
     """The parts of a configuration, which reads the policy from the socket."""
-    routers, count = re.subn(r"(?<=  address_data = ).*?(?=\n  data =\n)", lambda _: ASKED % socket, printed.parts["routers"], flags=re.S)
+    routers, count = re.subn(r"(?<=  address_data = ).*?(?=\n  data =\n)", lambda _: manual(), printed.parts["routers"], flags=re.S)
     if count != 1:
         raise RuntimeError(f"the router mtasts_lookup is not as expected:\n{routers}")
     return printed.enforcing() | {"routers": routers + config.REMOTE, "acl": ""}

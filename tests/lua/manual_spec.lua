@@ -19,6 +19,7 @@ describe('the manual pages', function()
       ['mtasts 1'] = 'lua/mtasts.1', ['mtasts-lua 3'] = 'lua/mtasts-lua.3', ['mtasts-errors 7'] = 'lua/mtasts-errors.7',
       ['exim-mtasts 8'] = 'filters/exim/exim-mtasts.8', ['filter-mtasts 8'] = 'filters/opensmtpd/filter-mtasts.8',
       ['table-mtasts 8'] = 'filters/opensmtpd/table-mtasts.8', ['mtasts-serve 8'] = 'filters/serve/mtasts-serve.8',
+      ['postfix-mtasts 8'] = 'docs/postfix-mtasts.8',
     }
     for name, path in pairs(pages) do
       local text = read(path)

@@ -3,6 +3,7 @@
 """What Exim's ${readsocket} is told: the answers of its module, one to a connection, or many."""
 import os
 import socket
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
@@ -92,6 +93,42 @@ class Lines(Case):
         client = self.connect("lines")
         client.send(b"keep\ncall greet\n")
         self.assertEqual([client.line(), client.line()], ["OK ", "FAIL call: there are no rules"])
+
+    def session(self, *events, domain="good.test", info="mode=enforce"):
+        for name, data, more in events:
+            words = " ".join('"%s"' % word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+                             for word in (name, data, "0", domain, "mx." + domain, "192.0.2.1", f"{info} {more}"))
+            self.assertEqual(self.one(f"event {words}\n"), "", "anything else would change the delivery")
+
+    def sessions(self):
+        return self.run_program("store", "sessions", "--settings", "none", "--store", self.path("store.db"), "--json").json
+
+    def test_sessions_are_counted_by_the_events_of_one_process(self):
+        self.begin()
+        ehlo = "250-mx.good.test\n250 STARTTLS"
+        self.session(("tcp:connect", "25", ""), ("smtp:ehlo", ehlo, ""), ("smtp:ehlo", ehlo, "cipher=TLS1.3 cv=1"), ("tcp:close", "", ""))
+        self.session(("tcp:connect", "25", ""), ("smtp:ehlo", "250 mx.good.test", ""), ("tcp:close", "", ""))
+        self.session(("sts:no-mx", "", ""))
+        counted = {(row.get("result") or "", row["domain"]): row["count"] for row in self.sessions()}
+        self.assertEqual(counted, {("", "good.test"): 1, ("starttls-not-supported", "good.test"): 1, ("validation-failure", "good.test"): 1})
+
+    def test_sessions_are_not_counted_where_the_setting_says_so(self):
+        self.begin("--set", "count_sessions=no")
+        self.session(("tcp:connect", "25", ""), ("smtp:ehlo", "250 mx.good.test", ""), ("tcp:close", "", ""))
+        self.assertEqual(self.sessions(), [])
+
+    def test_a_certificate_is_judged_when_its_host_has_shown_it(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                        self.path("key"), "-out", self.path("cert"), "-subj", "/CN=x", "-addext", "subjectAltName=DNS:mx.good.test"],
+                       check=True, capture_output=True)
+        with open(self.path("cert"), encoding="ascii") as file:
+            der = "".join(file.read().split("-----")[2].split())
+        self.begin("--ca-file", self.path("cert"))
+        self.assertEqual(self.one(f"cert 1 {der} mx.good.test\n"), "")
+        self.assertEqual(self.one(f"cert 0 {der} mx.good.test\n"), "ok")
+        self.assertEqual(self.one(f"cert 0 {der} mx.other.test\n"), "certificate-host-mismatch")
+        self.assertEqual(self.one("cert 0 nonsense mx.good.test\n"), "unknown")
+        self.assertEqual(self.one(f"cert deep {der} mx.good.test\n"), "")
 
     def test_a_rule_judges_each_lookup(self):
         self.begin(rules="local mtasts = require 'mtasts'\n"
