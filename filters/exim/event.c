@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "reporters.h"
 
 enum { EVENT_NAME, EVENT_DATA, EVENT_ERRNO, EVENT_DOMAIN, EVENT_HOST, EVENT_ADDRESS, EVENT_INFO };
 
@@ -39,4 +40,8 @@ void exim_event_read(int argc, const char *const *argv, struct exim_event *event
       .sender = value_of(info, "sender"),
       .certificate = value_of(info, "cert")};
   mts_text_clean(event->source, sizeof event->source, value_of(info, "source"));
+}
+
+void exim_event_know_reports(struct exim_event *event, const char *senders) {
+  event->report |= reporters_have(senders, event->sender);
 }

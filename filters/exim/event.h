@@ -24,5 +24,7 @@ static inline const char *exim_argument(int argc, const char *const *argv, int i
 
 /* NAME DATA ERRNO DOMAIN HOST ADDRESS INFO, each of which may be missing; INFO: key=value pairs with blanks between. */
 void exim_event_read(int argc, const char *const *argv, struct exim_event *event);
+/* Mail of these senders (see settings_reporters) are our reports; a configuration may say so by itself. */
+void exim_event_know_reports(struct exim_event *event, const char *senders);
 
 #endif

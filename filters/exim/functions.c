@@ -9,9 +9,8 @@
 #include "decision.h"
 #include "event.h"
 #include "report.h"
-#include "reporters.h"
 #include "resolve/settings.h"
-#include "rules.h"
+#include "worker_rules.h"
 
 static enum exim_result fail(struct mts_buf *text, const char *why) {
   mts_buf_reset(text);
@@ -28,13 +27,6 @@ enum exim_result function_policy(int argc, const char *const *argv, struct mts_b
 
 /* ---- events ---- */
 
-/* The settings say whose mail our reports are; a configuration may say it by itself. */
-static bool is_report(const struct exim_event *event) {
-  const char *why = NULL;
-  const struct process *process = event->report || !event->sender.n ? NULL : process_get(&why);
-  return event->report || (process && reporters_have(settings_reporters(process->settings), event->sender));
-}
-
 static void no_mx(const char *domain, bool counts) {
   const char *why = NULL;
   const struct process *process = process_get(&why);
@@ -49,7 +41,8 @@ enum exim_result function_event(int argc, const char *const *argv, struct exim_s
   struct exim_outcome outcome;
   const char *why = NULL;
   exim_event_read(argc, argv, &event);
-  event.report = is_report(&event);
+  const struct process *told = event.sender.n ? process_get(&why) : NULL;
+  if (told) exim_event_know_reports(&event, settings_reporters(told->settings));
   if (strcmp(event.name, "sts:no-mx") == 0) {
     no_mx(event.domain, !event.report);
   } else if (exim_session_event(session, &event, &outcome)) {

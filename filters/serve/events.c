@@ -19,8 +19,8 @@ struct process {
 
 struct events {
   struct rules *rules;
+  const struct mts_settings *settings;
   struct mts_log *log;
-  bool counts;
   struct process *first;
   size_t count;
 };
@@ -75,7 +75,7 @@ static void told(void *arg, const struct mts_session *counted) {
 
 static void count(struct events *events, const struct exim_session *session, const struct exim_outcome *outcome,
                   const char *source) {
-  if (!events->counts) return;
+  if (!settings_bool(events->settings, SETTING_count_sessions)) return;
   enum mts_err err = counted_session(rules_context(events->rules), events->log, session, outcome, source, told, events);
   if (err)
     mts_log_seldom(events->log, MTS_LOG_ERROR, "counted", session->domain, "a session was not counted: %s", mts_err_message(err));
@@ -104,6 +104,7 @@ enum mts_err events_take(struct events *events, pid_t pid, int argc, const char 
   struct exim_event event;
   struct exim_outcome outcome;
   exim_event_read(argc, argv, &event);
+  exim_event_know_reports(&event, settings_reporters(events->settings));
   if (strcmp(event.name, "sts:no-mx") == 0) {
     no_mx(events, &event);
     return MTS_OK;
@@ -137,7 +138,7 @@ enum mts_err events_certificate(struct events *events, pid_t pid, int argc, cons
 enum mts_err events_new(struct rules *rules, const struct mts_settings *settings, struct mts_log *log, struct events **events) {
   struct events *made = calloc(1, sizeof *made);
   if (!made) return MTS_ERR_NO_MEMORY;
-  *made = (struct events){.rules = rules, .log = log, .counts = settings_bool(settings, SETTING_count_sessions)};
+  *made = (struct events){.rules = rules, .settings = settings, .log = log};
   *events = made;
   return MTS_OK;
 }
