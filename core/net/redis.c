@@ -44,6 +44,7 @@ struct redis {
   struct redis_link *link;
   bool up;
   unsigned greetings; /* answers to AUTH and SELECT that are to come */
+  bool authenticates; /* the first of them is that to AUTH */
   struct redis_reader *reader;
   struct mts_job *asking; /* DNS */
   enum mts_rrtype asked;
@@ -95,15 +96,19 @@ static void answer(struct slot *slot, const struct mts_shared_answer *answer) {
   done(arg, answer);
 }
 
+static int64_t earliest_end(const struct redis *redis) {
+  int64_t ends = redis->first->ends_ms;
+  for (const struct slot *slot = redis->first; slot; slot = slot->next)
+    if (slot->ends_ms < ends) ends = slot->ends_ms;
+  return ends;
+}
+
 static void arm(struct redis *redis) {
   if (!redis->first) {
     evtimer_del(redis->timer);
     return;
   }
-  int64_t ends = redis->first->ends_ms;
-  for (const struct slot *slot = redis->first; slot; slot = slot->next)
-    if (slot->ends_ms < ends) ends = slot->ends_ms;
-  int64_t left = ends - now_ms(redis);
+  int64_t left = earliest_end(redis) - now_ms(redis);
   if (left < 0) left = 0;
   struct timeval after = {.tv_sec = (time_t)(left / 1000), .tv_usec = (suseconds_t)(left % 1000) * 1000};
   evtimer_add(redis->timer, &after);
@@ -120,6 +125,7 @@ static void hang_up(struct redis *redis) {
   }
   redis->up = false;
   redis->greetings = 0;
+  redis->authenticates = false;
   redis->address_count = redis->next_address = 0;
 }
 
@@ -163,6 +169,10 @@ static void too_late(evutil_socket_t fd, short what, void *arg) {
   struct redis *redis = arg;
   char why[REDIS_WHY_SIZE];
   if (redis->world->forgotten || !redis->first) return;
+  if (earliest_end(redis) > now_ms(redis)) { /* the loop's own idea of the time was old when it was set */
+    arm(redis);
+    return;
+  }
   mts_text_format(why, sizeof why, "no answer within %u ms", redis->deadline_ms);
   fail(redis, why);
 }
@@ -175,9 +185,13 @@ static bool is_shut_out(const char *text) { return strncmp(text, "NOAUTH", 6) ==
 /* false: the connection is over. */
 static bool take_greeting(struct redis *redis, const struct redis_reply *reply) {
   char why[REDIS_WHY_SIZE];
+  bool of_auth = redis->authenticates;
+  redis->authenticates = false;
   redis->greetings--;
   if (!reply->is_error) return true;
-  mts_text_format(why, sizeof why, "it does not let us in: %s", reply->texts[0].p);
+  /* Of AUTH its first word alone: who does not know the command answers with what it was given. */
+  int n = of_auth ? (int)strcspn(reply->texts[0].p, " ") : (int)strlen(reply->texts[0].p);
+  mts_text_format(why, sizeof why, "it does not let us in: %.*s", n < 40 || !of_auth ? n : 0, reply->texts[0].p);
   fail(redis, why);
   return false;
 }
@@ -230,6 +244,9 @@ static bool read_password(struct redis *redis, char password[MTS_SHARED_PASSWORD
   int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   ssize_t n = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, password, MTS_SHARED_PASSWORD_SIZE) : -1;
   if (fd >= 0) close(fd);
+  if (n > 0 && (st.st_mode & S_IROTH))
+    mts_log_seldom(redis->world->config.log, MTS_LOG_WARNING, "shared-password", NULL,
+                   "shared_password_file %s: every user of this machine can read it", file);
   size_t length = n > 0 ? (size_t)n : 0;
   const char *end = memchr(password, '\n', length);
   if (end) length = (size_t)(end - password);
@@ -251,6 +268,7 @@ static bool greet(struct redis *redis, struct mts_buf *out, char why[REDIS_WHY_S
     const struct mts_span plain[] = {words[0], words[2]};
     err = redis->url.user[0] ? redis_command_add(out, words, 3) : redis_command_add(out, plain, 2);
     redis->greetings++;
+    redis->authenticates = true;
   }
   if (!err && redis->url.db) {
     snprintf(db, sizeof db, "%u", redis->url.db);

@@ -132,7 +132,7 @@ enum mts_err redis_command_add(struct mts_buf *to, const struct mts_span *words,
   const char **texts = calloc(count, sizeof *texts);
   size_t *sizes = calloc(count, sizeof *sizes);
   char *command = NULL;
-  int n = -1;
+  long long n = -1; /* an int in older releases */
   for (size_t i = 0; texts && sizes && i < count; i++) {
     texts[i] = words[i].p ? words[i].p : "";
     sizes[i] = words[i].n;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/name.h"
@@ -137,12 +138,16 @@ static bool read_refusals(struct mts_span text, struct refusals *to) {
 
 static void tell_late(struct mts *m, const struct refusals *refusals) {
   for (size_t i = 0; i < refusals->count; i++) {
-    if (!refusals->list[i].too_late) continue;
-    mts_log_write(m->log, MTS_LOG_WARNING, refusals->list[i].domain,
-                  "sessions of this machine on day %lld of Unix time reached the shared store after the report on that day was "
-                  "made, and stand "
-                  "in none; mtasts store sessions shows them",
-                  (long long)refusals->list[i].day);
+    const struct mts_batch_refused *refused = &refusals->list[i];
+    time_t noon = (time_t)(refused->day * 86400 + 43200);
+    struct tm tm;
+    char date[16];
+    if (!refused->too_late || !gmtime_r(&noon, &tm) || !strftime(date, sizeof date, "%Y-%m-%d", &tm)) continue;
+    mts_log_write(m->log, MTS_LOG_WARNING, refused->domain,
+                  "this machine's sessions of %s reached the shared store after the report on that day was made: those that came "
+                  "too late stand "
+                  "in none",
+                  date);
   }
 }
 

@@ -167,7 +167,7 @@ static bool read_type(const char *name, enum mts_policy_type *type) {
 
 /* The eight texts of a row's key, cut apart where they stand in text. */
 static bool read_key(char *text, struct mts_session_row *row) {
-  const char *type = NULL;
+  const char *type = "";
   const char **const places[] = {&type,         &row->policy, &row->result, &row->mx,
                                  &row->address, &row->source, &row->helo,   &row->reason};
   size_t count = sizeof places / sizeof *places;

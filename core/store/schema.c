@@ -85,7 +85,8 @@ const char *const store_schema_steps[] = {
     " PRIMARY KEY(day, domain)"
     ") WITHOUT ROWID;",
     /* 3 -> 4 */
-    "ALTER TABLE session ADD COLUMN moved INTEGER NOT NULL DEFAULT 0;" /* how much of count is in a batch or beyond */
+    /* How much of count is in a batch or beyond. Not NOT NULL: SQLite would check every page, while other processes wait. */
+    "ALTER TABLE session ADD COLUMN moved INTEGER DEFAULT 0;"
     "CREATE TABLE batch("
     " id TEXT NOT NULL," /* see batches.c */
     " day INTEGER NOT NULL,"

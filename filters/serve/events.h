@@ -12,7 +12,7 @@
 #define EVENTS_OLD_MS 3600000     /* a number of a process comes again */
 
 struct events;
-/* rules and log are lent and outlive the events. */
+/* rules, settings and log are lent and outlive the events. */
 enum mts_err events_new(struct rules *rules, const struct mts_settings *settings, struct mts_log *log, struct events **events);
 void events_free(struct events **events);
 /* NAME DATA ERRNO DOMAIN HOST ADDRESS INFO, as exim/event.h has them. Errors: NO_MEMORY. */

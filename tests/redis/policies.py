@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """Policies, back-off and leases that machines share through a real Redis."""
+import os
 import sys
 import threading
 import time
@@ -41,6 +42,32 @@ class Policies(peers.Case):
         # From now on it is in the machine's own store: without Redis, too.
         self.redis.stop()
         self.assertEqual(self.lookup("two").json[0]["from"], "store")
+
+    def test_a_url_as_store_is_the_shared_one_beside_a_file_in_the_default_place(self):
+        if os.access("/var/lib/mtasts", os.W_OK):
+            self.skipTest("/var/lib/mtasts is the default place here")
+        for machine in ("one", "two"):
+            home = os.path.join(self.folder, machine)
+            os.mkdir(home)
+            self.environment.update(HOME=home, XDG_STATE_HOME=home)
+            found = self.ends(0, "lookup", "--json", "--policy-only", *self.settings(machine, store=self.redis.url, shared_store=None), "a.test").json[0]
+            self.assertEqual((found["mode"], found["from"]), ("enforce", "network" if machine == "one" else "store"))
+            self.assertTrue(os.path.exists(f"{home}/mtasts/mtasts.db"))
+        self.assertEqual(self.gets(), 1)
+
+    def test_an_answer_from_the_machines_own_store_comes_nowhere_near_redis(self):
+        script = self.write("loaded.lua", """local answer = require 'mtasts'.lookup('a.test', { depth = 'policy' })
+            local maps = io.open '/proc/self/maps':read 'a'
+            print(answer.from, maps:find 'hiredis' ~= nil)
+        """)
+        told = []
+        for _ in range(2):
+            connections = self.redis.ask("INFO", "stats").split("total_connections_received:")[1].split()[0]
+            out, error = self.start("one", "run", script).communicate(timeout=60)
+            after = self.redis.ask("INFO", "stats").split("total_connections_received:")[1].split()[0]
+            told.append((out.decode().split(), error, int(after) - int(connections)))
+        # The second INFO is a connection of its own.
+        self.assertEqual((told[0][0], told[1][0], told[1][1:]), (["network", "true"], ["store", "false"], (b"", 1)))
 
     def test_a_hundred_equal_cold_lookups_on_each_of_two_machines_make_one_get(self):
         script, ready = self.write("many.lua", MANY), self.hold()

@@ -27,6 +27,11 @@ QUOTED = "s3cr%3At%2Fw%40rd"
 
 
 class Case(peers.Case):
+    def write(self, name, text):
+        path = super().write(name, text)
+        os.chmod(path, 0o600)
+        return path
+
     def goes_on(self, machine, url=None, said="", domain="a.test", **more):
         """The network answers, and the log says once what is wrong; returns what it said."""
         result = self.lookup(machine, domain, url=url, **more)
@@ -158,6 +163,29 @@ class Trouble(Case):
                 self.assertNotIn("\x1b", said)
                 self.assertGreater(fake.met, 0)
                 fake.stop()
+
+    def test_a_server_that_repeats_what_it_was_told_does_not_bring_the_password_into_the_log(self):
+        def act(connection):
+            told = connection.recv(1000)
+            connection.sendall(b"-ERR unknown command, with args beginning with: " + told.replace(b"\r\n", b" ") + b"\r\n")
+            connection.recv(1000)
+
+        fake = peers.Fake(act)
+        self.addCleanup(fake.stop)
+        self.goes_on("one", fake.url.replace("//", f"//user:{QUOTED}@"), said="it does not let us in: ERR;")
+
+    def test_a_password_file_that_all_can_read_is_named(self):
+        self.redis.ask("CONFIG", "SET", "requirepass", SECRET)
+        file = self.write("password", SECRET)
+        os.chmod(file, 0o604)
+        self.goes_on("one", said="every user of this machine can read it", shared_password_file=file)
+        os.chmod(file, 0o640)
+        self.shares("two", shared_password_file=file)
+
+    def test_a_key_of_another_kind_is_left_alone(self):
+        self.redis.ask("SET", "mtasts:1:domain:a.test", "x")
+        self.goes_on("one", said="WRONGTYPE")
+        self.assertEqual(self.redis.ask("KEYS", "*"), ["mtasts:1:domain:a.test"])
 
     def test_an_answer_byte_by_byte_is_an_answer(self):
         now = int(time.time())
