@@ -116,6 +116,8 @@ static void what_ends_it_is_an_error_and_the_replies_are_there(void **state) {
   assert_string_equal(got.seen.starttls_reply, "454 TLS not available");
   expect("smtp-inject", MTS_ERR_STARTTLS_INJECTION);
   assert_int_equal(got.seen.starttls_code, 220);
+  expect("smtp-inject-behind", MTS_ERR_STARTTLS_INJECTION);
+  assert_int_equal(got.seen.starttls_code, 220);
   static const char *const failing[] = {"smtp-close-tls", "smtp-reset-tls", "smtp-garbage-tls", "smtp-alert", "smtp-reset-go"};
   for (size_t i = 0; i < 5; i++) {
     expect(failing[i], MTS_ERR_TLS_HANDSHAKE);

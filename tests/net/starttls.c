@@ -82,6 +82,7 @@ static void each_misbehaviour_has_its_name(void **state) {
       {"smtp-ehlo-421", MTS_ERR_SMTP_PROTOCOL},
       {"smtp-454", MTS_ERR_STARTTLS_REFUSED},
       {"smtp-inject", MTS_ERR_STARTTLS_INJECTION},
+      {"smtp-inject-behind", MTS_ERR_STARTTLS_INJECTION},
       {"smtp-inject-late", MTS_ERR_TLS_HANDSHAKE}, /* in place of TLS: nothing of it is believed */
       {"smtp-twice", MTS_ERR_SMTP_PROTOCOL},
       {"smtp-close-ehlo", MTS_ERR_SMTP_PROTOCOL},
