@@ -7,9 +7,5 @@
 
 enum mts_err starttls_start(struct world *world, const struct mts_probe_request *request, mts_tls_fn done, void *arg,
                             struct mts_job **job);
-/* The host is a name that can be asked for, and so is ours in EHLO. Errors: ARGUMENT; SETTING, said in the log. */
-enum mts_err starttls_can_ask(const struct world *world, const char *host);
-/* What we say in EHLO (RFC 5321 4.1.1.1 wants a name). */
-void starttls_own_name(const struct world *world, char name[256]);
 
 #endif

@@ -211,6 +211,13 @@ static inline struct mts_net *open_world(const char *https_server, const char *p
 
 static inline void close_world(struct mts_net *net) { net->ops->free(net); }
 
+/* Of a job that has just begun: its callback comes once, and never before the start function has returned. */
+static inline void run_job(struct mts_net *net, const int *calls) {
+  assert_int_equal(*calls, 0);
+  while (net->ops->turn(net, -1)) continue;
+  assert_int_equal(*calls, 1);
+}
+
 static const struct mts_address loopback = {AF_INET, {127, 0, 0, 1}};
 static const struct mts_address nobody = {AF_INET, {127, 9, 9, 9}}; /* nothing listens there */
 
@@ -233,9 +240,9 @@ static inline void keep_fetched(void *arg, const struct mts_https_answer *answer
 }
 static inline void keep_probed(void *arg, const struct mts_tls *tls) { keep_outcome(arg, tls->err, tls->detail, tls->address); }
 
-/* server NULL: a fetch of the path from the host of the world; else a probe of the server. */
+/* server NULL: a fetch of the path from the host of the world; else a probe of the server. host NULL: good.example.com */
 struct errand {
-  const char *server, *path;
+  const char *server, *path, *host;
   size_t address_count;
   const struct mts_address *addresses; /* NULL: loopback */
   uint32_t deadline_ms;
@@ -247,15 +254,13 @@ static inline enum mts_err start_errand(struct mts_net *net, const struct errand
   const struct mts_address *addresses = errand->addresses ? errand->addresses : &loopback;
   size_t count = errand->addresses ? errand->address_count : 1;
   uint32_t deadline_ms = errand->deadline_ms ? errand->deadline_ms : 5000;
+  const char *host = errand->host ? errand->host : "good.example.com";
   if (errand->server) {
-    struct mts_probe_request request = {.host = "good.example.com",
-                                        .port = port_of(errand->server),
-                                        .address_count = count,
-                                        .addresses = addresses,
-                                        .deadline_ms = deadline_ms};
+    struct mts_probe_request request = {
+        .host = host, .port = port_of(errand->server), .address_count = count, .addresses = addresses, .deadline_ms = deadline_ms};
     return net->ops->probe(net, &request, keep_probed, outcome, job);
   }
-  struct mts_https_request request = {.host = "good.example.com",
+  struct mts_https_request request = {.host = host,
                                       .path = errand->path ? errand->path : "/",
                                       .address_count = count,
                                       .addresses = addresses,
@@ -268,9 +273,7 @@ static inline struct outcome run_errand(struct mts_net *net, const struct errand
   struct outcome outcome;
   struct mts_job *job = NULL;
   assert_int_equal(start_errand(net, errand, &outcome, &job), MTS_OK);
-  while (net->ops->turn(net, -1)) {
-  }
-  assert_int_equal(outcome.calls, 1);
+  run_job(net, &outcome.calls);
   return outcome;
 }
 

@@ -315,6 +315,9 @@ servers = {
     "smtp-ehlo-421": lambda s: smtp(s, ehlo=b"421 busy\r\n", go=None),
     "smtp-454": lambda s: smtp(s, go=b"454 TLS not available\r\n", after=lambda c: None),
     "smtp-inject": lambda s: smtp(s, go=b"220 go\r\n250 injected\r\n", after=lambda c: time.sleep(1)),
+    # What we read at once ends with the reply.
+    "smtp-inject-behind": lambda s: smtp(s, go=b"220-%b\r\n" % (b"x" * 1018) * 3 + b"220 %b\r\n" % (b"x" * 1018) + b"250 injected\r\n",
+                                         after=lambda c: time.sleep(1)),
     "smtp-inject-next": lambda s: smtp(s, after=lambda c: (c.sendall(b"250 injected\r\n"), mail.wrap_socket(c, server_side=True))),
     "smtp-inject-late": lambda s: smtp(
         s, after=lambda c: (time.sleep(0.1), c.sendall(b"250 injected\r\n"), mail.wrap_socket(c, server_side=True))),

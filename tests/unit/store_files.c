@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: ISC
- * The store's file: place, mode, owner, version, damage, replacement, rights. */
-#include <grp.h>
-
+ * The store's file: place, mode, version, damage, replacement. */
 #include "store/internal.h"
 #include "store_tools.h"
 
@@ -10,14 +8,6 @@ static mode_t mode_of(const char *path, const char *end) {
   struct stat st;
   snprintf(name, sizeof name, "%s%s", path, end);
   return stat(name, &st) == 0 ? st.st_mode & 07777 : 0;
-}
-
-static enum mts_err try_open(struct tools *t, const char *path) {
-  struct mts_store *store = NULL;
-  enum mts_err err = mts_store_open(path, &t->clock, t->log, &store);
-  assert_true((err == MTS_OK) == (store != NULL));
-  mts_store_close(&store);
-  return err;
 }
 
 static void files_are_0660_whatever_the_umask(void **state) {
@@ -36,210 +26,6 @@ static void files_are_0660_whatever_the_umask(void **state) {
   }
 }
 
-/* Runs f in a child as an ordinary user; its exit status. */
-static int as_user(struct tools *t, int (*f)(struct tools *t)) {
-  pid_t pid = fork();
-  assert_true(pid >= 0);
-  if (pid == 0) {
-    if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) _exit(99);
-    _exit(f(t));
-  }
-  int status = 0;
-  assert_int_equal(waitpid(pid, &status, 0), pid);
-  assert_true(WIFEXITED(status));
-  return WEXITSTATUS(status);
-}
-
-static int user_writes(struct tools *t) {
-  struct mts_store *store = NULL;
-  if (mts_store_open(t->path, &t->clock, t->log, &store)) return 1;
-  if (!tools_has(store, "root.example", 1)) return 2;
-  if (tools_try_put(store, "user.example", 2)) return 3;
-  mts_store_close(&store);
-  return 0;
-}
-
-static void what_root_makes_belongs_to_the_owner_of_the_folder(void **state) {
-  struct tools *t = *state;
-  if (geteuid() != 0) {
-    print_message("NOT TESTED: only root can give files away\n");
-    skip();
-  }
-  assert_int_equal(chown(t->folder, 65534, 65534), 0);
-  struct mts_store *store = tools_open(t);
-  tools_put(store, "root.example", 1);
-  static const char *const ends[] = {"", "-wal", "-shm"};
-  for (size_t i = 0; i < 3; i++) {
-    char name[128];
-    struct stat st;
-    snprintf(name, sizeof name, "%s%s", t->path, ends[i]);
-    assert_int_equal(stat(name, &st), 0);
-    assert_int_equal(st.st_uid, 65534);
-    assert_int_equal(st.st_gid, 65534);
-  }
-  assert_int_equal(as_user(t, user_writes), 0); /* while root has it open, */
-  assert_true(tools_has(store, "user.example", 2));
-  mts_store_close(&store);
-  assert_int_equal(as_user(t, user_writes), 0); /* and after */
-}
-
-static void put_number(FILE *file, uint32_t number) {
-  for (int shift = 24; shift >= 0; shift -= 8) fputc((int)(number >> shift & 0xff), file);
-}
-
-/* As SQLite leaves it when several databases were changed at once and all died: it ends in the name of a file that is over with the
- * transaction, which who finds the journal deletes. */
-static void leave_journal(const char *database, const char *names) {
-  static const unsigned char magic[] = {0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7};
-  char path[160];
-  struct stat st;
-  assert_int_equal(stat(database, &st), 0);
-  snprintf(path, sizeof path, "%s-journal", database);
-  FILE *file = fopen(path, "w");
-  assert_non_null(file);
-  fwrite(magic, 1, sizeof magic, file);
-  put_number(file, 0); /* pages to put back */
-  put_number(file, 0);
-  put_number(file, (uint32_t)(st.st_size / 4096));
-  put_number(file, 512);
-  put_number(file, 4096);
-  for (long at = ftell(file); at < 512; at++) fputc(0, file);
-  put_number(file, 0x40000000 / 4096 + 1); /* the page that holds the locks: here the name begins */
-  uint32_t sum = 0;
-  for (size_t i = 0; names[i]; i++) sum += (unsigned char)names[i];
-  fputs(names, file);
-  put_number(file, (uint32_t)strlen(names));
-  put_number(file, sum);
-  fwrite(magic, 1, sizeof magic, file);
-  assert_int_equal(fclose(file), 0);
-}
-
-static void root_deletes_no_file_that_a_journal_in_the_folder_of_another_names(void **state) {
-  struct tools *t = *state;
-  if (geteuid() != 0) {
-    print_message("NOT TESTED: only root has rights to lose\n");
-    skip();
-  }
-  char safe[128], victim[160];
-  snprintf(safe, sizeof safe, "%s/safe", t->folder);
-  snprintf(victim, sizeof victim, "%s/victim", safe);
-  assert_int_equal(mkdir(safe, 0755), 0);
-  for (uid_t user = 0; user <= 65534; user += 65534) { /* root's own journal works: the test does what it says */
-    sqlite3 *db = NULL;
-    FILE *file = fopen(victim, "w");
-    assert_non_null(file);
-    fputs("precious", file);
-    fclose(file);
-    assert_int_equal(sqlite3_open(t->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "CREATE TABLE a(b)", NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-    leave_journal(t->path, victim);
-    assert_int_equal(chown(t->path, user, user), 0);
-    assert_int_equal(chown(t->folder, user, user), 0);
-    try_open(t, t->path);
-    assert_int_equal(access(victim, F_OK), user ? 0 : -1);
-    unlink(victim);
-    unlink(t->path);
-  }
-  rmdir(safe);
-}
-
-static void root_uses_no_store_where_all_may_write(void **state) {
-  struct tools *t = *state;
-  if (geteuid() != 0) {
-    print_message("NOT TESTED: this is about root\n");
-    skip();
-  }
-  assert_int_equal(chmod(t->folder, 01777), 0);
-  assert_int_equal(try_open(t, t->path), MTS_ERR_STORE_OPEN);
-  assert_non_null(strstr(t->last, "every user can write in its folder"));
-  assert_int_equal(access(t->path, F_OK), -1);
-}
-
-#define GROUP 4242
-
-static int member_writes(struct tools *t) {
-  const gid_t group = GROUP;
-  if (setgroups(1, &group) != 0 || setgid(65533) != 0 || setuid(65533) != 0) return 99;
-  return user_writes(t);
-}
-
-static void root_shares_a_folder_of_its_own_with_the_group_that_may_write_there(void **state) {
-  struct tools *t = *state;
-  struct stat st;
-  if (geteuid() != 0) {
-    print_message("NOT TESTED: this is about root\n");
-    skip();
-  }
-  assert_int_equal(chown(t->folder, 0, GROUP), 0);
-  assert_int_equal(chmod(t->folder, 02770), 0);
-  struct mts_store *store = tools_open(t);
-  tools_put(store, "root.example", 1);
-  assert_int_equal(stat(t->path, &st), 0);
-  assert_int_equal(st.st_gid, GROUP);
-  assert_int_equal(st.st_mode & 07777, 0660);
-  pid_t pid = fork();
-  if (pid == 0) _exit(member_writes(t));
-  int status = 0;
-  assert_int_equal(waitpid(pid, &status, 0), pid);
-  assert_int_equal(status, 0);
-  assert_true(tools_has(store, "user.example", 2));
-  mts_store_close(&store);
-}
-
-static int user_cannot_create(struct tools *t) {
-  struct mts_store *store = NULL;
-  return mts_store_open(t->path, &t->clock, t->log, &store) == MTS_ERR_STORE_OPEN && !store ? 0 : 1;
-}
-
-static void a_folder_that_cannot_be_written_is_an_error_that_says_so(void **state) {
-  struct tools *t = *state;
-  assert_int_equal(chmod(t->folder, 0555), 0);
-  assert_int_equal(as_user(t, user_cannot_create), 0);
-  char path[128];
-  snprintf(path, sizeof path, "%s/none/mtasts.db", t->folder);
-  assert_int_equal(try_open(t, path), MTS_ERR_STORE_OPEN);
-  assert_non_null(strstr(t->last, "its folder does not exist"));
-  assert_non_null(strstr(t->last, path));
-}
-
-static int user_reads_only(struct tools *t) {
-  struct mts_store *store = NULL;
-  size_t removed = 0;
-  if (mts_store_open(t->path, &t->clock, t->log, &store)) return 1;
-  if (!tools_has(store, "root.example", 1)) return 2;
-  if (tools_try_put(store, "user.example", 2) != MTS_ERR_STORE_IO) return 3;
-  if (mts_store_delete(store, NULL, &removed) != MTS_ERR_STORE_IO) return 4;
-  if (!tools_has(store, "root.example", 1)) return 5;
-  const struct mts_session_row session = {
-      .domain = "a.example", .policy = "", .result = "", .mx = "", .address = "", .source = "", .helo = "", .reason = ""};
-  if (mts_store_session_add(store, &session, NOW) != MTS_ERR_STORE_IO) return 6;
-  mts_store_close(&store);
-  return 0;
-}
-
-static void who_may_only_read_can_get_and_not_put(void **state) {
-  struct tools *t = *state;
-  for (int folder = 0555; folder <= 0755; folder += 0200) {
-    struct mts_store *store = tools_open(t);
-    tools_put(store, "root.example", 1);
-    for (int open = 1; open >= 0; open--) { /* while a writer has it open, and alone */
-      static const char *const ends[] = {"", "-wal", "-shm"};
-      if (!open) mts_store_close(&store);
-      for (size_t i = 0; i < 3; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "%s%s", t->path, ends[i]);
-        assert_int_equal(chmod(name, 0444), 0);
-      }
-      assert_int_equal(chmod(t->folder, (mode_t)folder), 0);
-      int result = as_user(t, user_reads_only);
-      if (result != 0) fail_msg("folder %o, open %d: step %d", (unsigned)folder, open, result);
-      assert_int_equal(chmod(t->folder, 0755), 0);
-    }
-    assert_int_equal(unlink(t->path), 0);
-  }
-}
-
 static void only_a_regular_file_is_opened(void **state) {
   struct tools *t = *state;
   char other[128], linked[160];
@@ -247,21 +33,21 @@ static void only_a_regular_file_is_opened(void **state) {
   mts_store_close(&store);
   snprintf(other, sizeof other, "%s/other.db", t->folder);
   assert_int_equal(symlink(t->path, other), 0);
-  assert_int_equal(try_open(t, other), MTS_ERR_STORE_OPEN);
+  assert_int_equal(tools_try_open(t, other), MTS_ERR_STORE_OPEN);
   assert_non_null(strstr(t->last, "symbolic link"));
   assert_int_equal(unlink(other), 0);
   assert_int_equal(symlink("/nowhere/at/all", other), 0); /* nor is its target made */
-  assert_int_equal(try_open(t, other), MTS_ERR_STORE_OPEN);
+  assert_int_equal(tools_try_open(t, other), MTS_ERR_STORE_OPEN);
   assert_int_equal(unlink(other), 0);
   assert_int_equal(mkfifo(other, 0600), 0);
-  assert_int_equal(try_open(t, other), MTS_ERR_STORE_OPEN);
+  assert_int_equal(tools_try_open(t, other), MTS_ERR_STORE_OPEN);
   assert_int_equal(unlink(other), 0);
   assert_int_equal(mkdir(other, 0700), 0);
-  assert_int_equal(try_open(t, other), MTS_ERR_STORE_OPEN);
+  assert_int_equal(tools_try_open(t, other), MTS_ERR_STORE_OPEN);
   assert_int_equal(rmdir(other), 0);
   assert_int_equal(symlink(t->folder, other), 0); /* a folder may be reached through one */
   snprintf(linked, sizeof linked, "%s/mtasts.db", other);
-  assert_int_equal(try_open(t, linked), MTS_OK);
+  assert_int_equal(tools_try_open(t, linked), MTS_OK);
 }
 
 static void the_default_place_is_made_with_0700(void **state) {
@@ -279,7 +65,7 @@ static void the_default_place_is_made_with_0700(void **state) {
   snprintf(want, sizeof want, "%s/mtasts/mtasts.db", state_home);
   assert_string_equal(path, want);
   assert_int_equal(mode_of(state_home, "/mtasts"), 0700);
-  assert_int_equal(try_open(t, path), MTS_OK);
+  assert_int_equal(tools_try_open(t, path), MTS_OK);
   free(path);
   setenv("XDG_STATE_HOME", "relative", 1); /* the specification: to be ignored */
   assert_int_equal(store_default_path("/nowhere/mtasts", t->log, &path), MTS_OK);
@@ -299,7 +85,7 @@ static void another_program_s_database_is_left_alone(void **state) {
   for (size_t i = 0; i < 3; i++) {
     tools_sql(t->path, others[i]);
     uint64_t before = tools_hash(t->path);
-    assert_int_equal(try_open(t, t->path), MTS_ERR_STORE_OPEN);
+    assert_int_equal(tools_try_open(t, t->path), MTS_ERR_STORE_OPEN);
     assert_true(before != 0 && tools_hash(t->path) == before);
     assert_int_equal(unlink(t->path), 0);
   }
@@ -311,7 +97,7 @@ static void a_newer_version_is_refused_and_not_touched(void **state) {
   mts_store_close(&store);
   tools_sql(t->path, "PRAGMA user_version=99");
   uint64_t before = tools_hash(t->path);
-  assert_int_equal(try_open(t, t->path), MTS_ERR_STORE_VERSION);
+  assert_int_equal(tools_try_open(t, t->path), MTS_ERR_STORE_VERSION);
   assert_true(tools_hash(t->path) == before);
   assert_non_null(strstr(t->last, "99"));
 }
@@ -491,12 +277,6 @@ static void damage_anywhere_gives_an_error_or_right_data(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(files_are_0660_whatever_the_umask),
-      TEST(what_root_makes_belongs_to_the_owner_of_the_folder),
-      TEST(root_deletes_no_file_that_a_journal_in_the_folder_of_another_names),
-      TEST(root_uses_no_store_where_all_may_write),
-      TEST(root_shares_a_folder_of_its_own_with_the_group_that_may_write_there),
-      TEST(a_folder_that_cannot_be_written_is_an_error_that_says_so),
-      TEST(who_may_only_read_can_get_and_not_put),
       TEST(only_a_regular_file_is_opened),
       TEST(the_default_place_is_made_with_0700),
       TEST(another_program_s_database_is_left_alone),

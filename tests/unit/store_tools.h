@@ -82,6 +82,15 @@ static inline struct mts_store *tools_open(struct tools *t) {
   return store;
 }
 
+/* Opens it and closes it again. */
+static inline enum mts_err tools_try_open(struct tools *t, const char *path) {
+  struct mts_store *store = NULL;
+  enum mts_err err = mts_store_open(path, &t->clock, t->log, &store);
+  assert_true((err == MTS_OK) == (store != NULL));
+  mts_store_close(&store);
+  return err;
+}
+
 /* Every field set; number makes it distinct. */
 static inline void tools_entry(struct mts_entry *entry, const char *domain, int number) {
   static const char *const mx[] = {"mx1.example.net", "*.mail.example.net", "mx2.example.net"};
