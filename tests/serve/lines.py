@@ -117,6 +117,13 @@ class Lines(Case):
         self.session(("tcp:connect", "25", ""), ("smtp:ehlo", "250 mx.good.test", ""), ("tcp:close", "", ""))
         self.assertEqual(self.sessions(), [])
 
+    def test_sessions_of_our_own_reports_are_not_counted(self):
+        self.begin("--set", "report_contact=Reports@client.test")
+        for sender in ("reports@client.test", "ann@client.test"):
+            self.session(("tcp:connect", "25", ""), ("smtp:ehlo", "250 mx.good.test", ""), ("tcp:close", "", ""), ("sts:no-mx", "", ""),
+                         info=f"sender={sender} mode=enforce")
+        self.assertEqual([row["count"] for row in self.sessions()], [1, 1])
+
     def test_a_certificate_is_judged_when_its_host_has_shown_it(self):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
                         self.path("key"), "-out", self.path("cert"), "-subj", "/CN=x", "-addext", "subjectAltName=DNS:mx.good.test"],
