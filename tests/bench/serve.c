@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -111,7 +112,10 @@ static pid_t start_echo(void) {
   if (listener < 0 || bind(listener, (const struct sockaddr *)&at, sizeof at) || listen(listener, 128)) fail("echo");
   pid_t pid = fork();
   if (pid < 0) fail("fork");
-  if (pid == 0) echo(listener);
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with who measures, however that ends */
+    echo(listener);
+  }
   close(listener);
   return pid;
 }
@@ -129,6 +133,7 @@ static pid_t start_server(const char *store, const char *more, const char *value
   pid_t pid = fork();
   if (pid < 0) fail("fork");
   if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     execv(program, words);
     fail(program);
   }
