@@ -9,8 +9,8 @@
 #include "policy_text.h"
 #include "resolve/cache.h"
 #include "resolve/life.h"
-#include "rules.h"
 #include "worker.h"
+#include "worker_rules.h"
 
 #define GRACE_MS 2000 /* for what comes around the lookup: processes, rules, the store */
 

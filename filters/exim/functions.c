@@ -9,7 +9,7 @@
 #include "decision.h"
 #include "event.h"
 #include "report.h"
-#include "rules.h"
+#include "worker_rules.h"
 
 static enum exim_result fail(struct mts_buf *text, const char *why) {
   mts_buf_reset(text);

@@ -6,8 +6,8 @@
 
 #include "base/buf.h"
 #include "counted.h"
-#include "rules.h"
 #include "worker.h"
+#include "worker_rules.h"
 
 #define COUNT_MS 5000 /* mail waits no longer than this for a store that is slow */
 

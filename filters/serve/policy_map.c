@@ -259,7 +259,7 @@ enum mts_err policy_map_new(struct rules *rules, const struct mts_settings *sett
   struct policy_map *made = calloc(1, sizeof *made);
   if (!made) return MTS_ERR_NO_MEMORY;
   size_t count = KEPT_LEAST, wanted = settings_number(settings, SETTING_memory_entries);
-  while (count < wanted && count < KEPT_MOST) count *= 2;
+  while (count < 2 * wanted && count < KEPT_MOST) count *= 2; /* so that few have to share a place */
   made->rules = rules;
   made->log = log;
   made->metrics = metrics;

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 sys.dont_write_bytecode = True
-from serving import Case, Client, HERE, PATIENCE_S, PROGRAM, main, netstring, wait_for  # noqa: E402
+from serving import NEVER, PATIENCE_S, WAITS, Case, Client, main, netstring, wait_for  # noqa: E402
 
 POLICIES = {"good.test": "enforce mx.good.test"}
 GOOD = "OK secure match=mx.good.test servername=hostname"
@@ -49,11 +49,11 @@ class Life(Case):
         self.assertEqual(self.server.wait(timeout=PATIENCE_S), 0)
 
     def test_SIGTERM_waits_for_no_client_that_does_not_go(self):
-        rules = self.write("rules.lua", "local exim = require 'mtasts.exim'\nexim.provide('never', function() coroutine.yield() end)\n")
-        self.start("--set", "mail_deadline_ms=60000", sockets=("lines",), rules=rules)
+        self.start("--set", "mail_deadline_ms=60000", *WAITS, sockets=("lines",), rules=self.write("rules.lua", NEVER))
         client = self.connect("lines")
         client.send(b"keep\ncall never\n")
         self.assertEqual(client.line(), "OK ")
+        wait_for("the question", lambda: ("_mta-sts.never.test", "TXT") in self.dns.asked)
         self.server.send_signal(signal.SIGTERM)
         wait_for("the end of the socket", lambda: not os.path.exists(self.path("lines")))
         self.server.send_signal(signal.SIGTERM)  # asked twice, it goes at once
@@ -65,15 +65,7 @@ class Life(Case):
         self.server.wait()
         self.assertTrue(os.path.exists(self.path("socketmap")))
         self.start("--set", "dnssec=off")
-        wait_for("the socket", lambda: self.reachable("socketmap"))
         self.assertEqual(self.connect().ask("policy good.test"), GOOD)
-
-    def reachable(self, name):
-        try:
-            self.connect(name)
-            return True
-        except OSError:
-            return False
 
     def fails(self, *more, says, **options):
         self.start(*more, ready=False, **options)
@@ -110,7 +102,6 @@ class Life(Case):
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.begin("--socketmap", f"inet:127.0.0.1:{port}", "--socketmap", f"unix:{self.path('second')}")
-        wait_for("the last socket", lambda: self.reachable("socketmap"))
         for client in (Client(("127.0.0.1", port), socket.AF_INET), Client(self.path("second")), self.connect()):
             self.clients.append(client)
             self.assertEqual(client.ask("policy good.test"), GOOD)

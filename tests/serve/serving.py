@@ -17,6 +17,13 @@ from tools import PROGRAM, Case as Folder, main  # noqa: E402, F401
 PATIENCE_S = 120  # for what comes at once on a machine that is not slow
 
 
+# The function "never" waits for longer than any test.
+NEVER = """local mtasts, exim = require 'mtasts', require 'mtasts.exim'
+exim.provide('never', function() return mtasts.lookup('never.test', { timeout = 600 }).mode end)
+"""
+WAITS = ("--set", "dns_deadline_ms=60000")
+
+
 def wait_for(what, test):
     end = time.monotonic() + PATIENCE_S
     while not test():
@@ -31,7 +38,7 @@ class Dns:
 
     def __init__(self, records=None, secure=(), ttl=300):
         self.records, self.secure, self.ttl = records or {}, set(secure), ttl
-        self.failing, self.silent, self.asked = set(), set(), []
+        self.failing, self.silent, self.asked = set(), {"_mta-sts.never.test"}, []
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
@@ -192,8 +199,12 @@ class Case(Folder):
         self.addCleanup(self.kill)
         if ready:
             for name in sockets:
-                wait_for(f"socket {name}", lambda name=name: os.path.exists(self.path(name)) or self.server.poll() is not None)
+                wait_for(f"socket {name}", lambda name=name: self.reachable(name) or self.server.poll() is not None)
             self.assertIsNone(self.server.poll(), self.said())
+
+    def reachable(self, name):
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(self.path(name)) == 0
 
     def kill(self):
         if self.server.poll() is None:

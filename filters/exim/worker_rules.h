@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  * The operator's rules, in a process of their own (worker.h): their state begins and ends with it. */
-#ifndef MTASTS_EXIM_RULES_H
-#define MTASTS_EXIM_RULES_H
+#ifndef MTASTS_EXIM_WORKER_RULES_H
+#define MTASTS_EXIM_WORKER_RULES_H
 
 #include "process.h"
 #include "result.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "rules.h"
+#include "worker_rules.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
