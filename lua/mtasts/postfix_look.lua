@@ -102,7 +102,20 @@ function look.tables(value, ours)
   return list, place
 end
 
--- Texts: what is wrong with this Postfix, and with its configuration. facts: tables, as look.tables says; proxy: whether ours needs it.
+-- Why the server does not answer, when Postfix's own program asks it; nil: it does, or there is no such program.
+local function silent(postfix, socket)
+  local postmap = machine.folder_of(postfix.path) .. '/postmap'
+  if not machine.is_there(postmap) then return nil end
+  local pipe = io.popen(('exec </dev/null; %s -q .mtasts %s 2>&1'):format(programs.quoted(postmap),
+    programs.quoted(('socketmap:%s:policy'):format(socket))), 'r')
+  local said = pipe:read 'a'
+  pipe:close()
+  local fatal = said:match 'fatal: ([^\n]+)'
+  return fatal and (said:match 'warning: (connect to [^\n]+)' or fatal)
+end
+
+-- Texts: what is wrong with this Postfix, and with its configuration. facts: tables and place, as look.tables says; proxy: whether ours
+-- needs it; socket: of the server.
 function look.warnings(postfix, facts)
   local list, main = {}, postfix.main
   local function warn(format, ...) list[#list + 1] = format:format(...) end
@@ -113,6 +126,8 @@ function look.warnings(postfix, facts)
     warn('Postfix: %s', postfix.error)
     return list
   end
+  local why = facts.place and silent(postfix, facts.socket)
+  if why then warn('ALL mail waits now, for mtasts serve does not answer at %s: %s', facts.socket, why) end
   for _, word in ipairs(facts.tables) do
     if word:find('socketmap:', 1, true) then
       warn('smtp_tls_policy_maps: %s answers, too; if it is another program for MTA-STS, take it out', word)

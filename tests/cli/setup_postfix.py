@@ -192,6 +192,22 @@ esac
         self.postfix(overrides="relay/unix/syslog_name = postfix/relay\nlocal/unix/smtp_tls_policy_maps =\nsmtp/unix/smtp_helo_timeout = 5")
         self.assertEqual(self.prints()["warnings"], [])
 
+    def test_a_server_that_does_not_answer_is_said_where_postfix_asks_it(self):
+        os.chmod(self.write("postmap", f"""#!/bin/sh
+echo "$*" >>{self.folder}/called
+echo 'postmap: warning: /etc/postfix/main.cf, line 1: overriding earlier entry' >&2
+echo 'postmap: warning: connect to /run/mtasts/socketmap: No such file or directory' >&2
+echo 'postmap: fatal: table {MAP}: query error: No such file or directory' >&2
+exit 1
+"""), 0o755)
+        self.assertEqual(self.prints()["warnings"], [])
+        self.postfix(smtp_tls_policy_maps=f"proxy:{MAP}")
+        self.warns("ALL mail waits now, for mtasts serve does not answer at unix:/run/mtasts/socketmap: connect to /run/mtasts/socketmap: No such")
+        with open(f"{self.folder}/called", encoding="utf-8") as called:
+            self.assertIn(f"-q .mtasts {MAP}\n", called.readlines())
+        os.chmod(self.write("postmap", "#!/bin/sh\necho 'postmap: warning: overriding earlier entry' >&2\nexit 1\n"), 0o755)
+        self.assertEqual(self.prints()["warnings"], [])
+
     def test_without_a_chroot_proxy_read_maps_does_not_matter(self):
         self.postfix(chroot="n", proxy_read_maps="")
         self.assertEqual(self.prints()["warnings"], [])

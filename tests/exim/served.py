@@ -19,12 +19,21 @@ def manual():
     return line.replace("\\e", "\\")
 
 
+def telling(text):
+    """Events, too, go to the socket instead of to a program."""
+    def ask(found):
+        words = re.sub(r"'([^']*)'", r"${quote:\1}", found[1])
+        return f"${{readsocket{{/run/mtasts/lines}}{{event {words}\\n}}{{20s}}{{}}{{}}}}"
+    return re.sub(r"\$\{run\{\S+ exim event -- (.*?)\}\{\}\{\}\}", ask, text, flags=re.S)
+
+
 def reading(printed):
-    """The parts of a configuration, which reads the policy from the socket."""
+    """The parts of a configuration, where nothing is run any more."""
     routers, count = re.subn(r"(?<=  address_data = ).*?(?=\n  data =\n)", lambda _: manual(), printed.parts["routers"], flags=re.S)
-    if count != 1:
-        raise RuntimeError(f"the router mtasts_lookup is not as expected:\n{routers}")
-    return printed.enforcing() | {"routers": routers + config.REMOTE, "acl": ""}
+    main, routers = telling(printed.parts["main"]), telling(routers)
+    if count != 1 or "${run" in main + routers:
+        raise RuntimeError(f"the parts are not as expected:\n{main}\n{routers}")
+    return printed.enforcing() | {"main": main, "routers": routers + config.REMOTE, "acl": ""}
 
 
 class Served(Case):
@@ -56,6 +65,16 @@ class Served(Case):
             self.deferred("joe@wrong.test", NOT_TRUSTED)
             self.deferred("joe@outside.test", NO_MX.format("outside.test"))
             self.same(self.connected("mx.attacker.test"), 0, "connections")
+        self.answered(scenario)
+
+    def sessions_with_mail_hosts_are_counted(self):
+        def scenario():
+            self.delivered("ann@good.test", "mx.good.test", "CV=yes")
+            self.same(self.counted("good.test"), [("sts", None, "mx.good.test")], "of a good one")
+            self.deferred("ann@wrong.test", NOT_TRUSTED)
+            self.same(self.counted("wrong.test"), [("sts", "certificate-host-mismatch", "mx.wrong.test")], "of one with a foreign name")
+            self.deferred("ann@outside.test")
+            self.same(self.counted("outside.test"), [("sts", "validation-failure", None)], "where no host is permitted")
         self.answered(scenario)
 
     def other_mail_goes_as_before(self):

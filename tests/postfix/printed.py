@@ -102,6 +102,12 @@ class Commands(Case):
         self.says(" ".join(self.printed().warnings), "service bulk has -o smtp_tls_policy_maps=")
         self.server.configure(self.lines, chroot=True)
 
+    def so_is_a_server_that_does_not_answer(self):
+        self.resolver.stop()
+        self.says(" ".join(self.printed().warnings), f"ALL mail waits now, for mtasts serve does not answer at unix:{self.resolver.socket}")
+        self.resolver.start()
+        self.same(self.printed().warnings, [], "warnings when it does")
+
     def an_own_table_stays_in_front_and_a_stricter_level_stays(self):
         self.server.configure("smtp_tls_policy_maps = inline:{partner.test=encrypt}\nsmtp_tls_security_level = encrypt\n", chroot=True)
         lines = self.printed().lines
