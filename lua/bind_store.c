@@ -148,7 +148,9 @@ static int l_flush(lua_State *L) {
   const char *domain = luaL_optstring(L, 1, NULL);
   size_t removed = 0;
   env_outside(L, env);
-  enum mts_err err = mts_store_flush(env_context(L, env), domain, &removed);
+  struct mts *m = env_context(L, env);
+  enum mts_err err = mts_store_flush(m, domain, &removed);
+  if (!err && m->has_shared) env_drive(L, env); /* until the shared store has forgotten it, too */
   if (err) return fail(L, err, domain, NULL);
   lua_pushinteger(L, (lua_Integer)removed);
   return 1;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "resolve/cache.h"
+#include "resolve/sharing.h"
 
 static void read_settings(struct mts *m) {
   const struct mts_settings *s = m->settings;
@@ -178,6 +179,7 @@ enum mts_err mts_store_flush(struct mts *m, const char *domain, size_t *removed)
   if (!store && m->has_store) return MTS_ERR_STORE_OPEN;
   enum mts_err err = store ? mts_store_delete(store, domain, &from_store) : MTS_OK;
   if (err) return err;
+  if (domain) sharing_forget(m, domain);
   if (removed) *removed = store ? from_store : from_memory;
   return MTS_OK;
 }

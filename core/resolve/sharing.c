@@ -169,6 +169,19 @@ bool sharing_settle(struct sharing *sharing, const struct mts_entry *learned, vo
   return make_token(sharing) && send(sharing, learned, answered);
 }
 
+static void forgotten(void *arg, const struct mts_shared_answer *answer) {
+  (void)arg;
+  (void)answer; /* what went wrong stands in the log */
+}
+
+void sharing_forget(struct mts *m, const char *domain) {
+  if (!m->has_shared || context_net(m) || !is_there(m)) return;
+  struct mts_job *job = NULL; /* nobody ends it, but a loop that runs waits for it */
+  struct keys keys = keys_of(domain);
+  const struct mts_span words[] = {mts_span_of("DEL"), mts_span_of(keys.entry)};
+  m->net->ops->shared(m->net, words, 2, m->shared_ms, forgotten, NULL, &job);
+}
+
 void sharing_drop(struct sharing *sharing) {
   context_cancel(sharing->m, &sharing->job);
   context_cancel(sharing->m, &sharing->renewal);

@@ -35,6 +35,8 @@ bool sharing_is_ours(const struct sharing *sharing);
 void sharing_renew(struct sharing *sharing);
 /* Tells others what was learned (NULL: nothing), and gives the lease back; settled comes later. false: there is nothing to do. */
 bool sharing_settle(struct sharing *sharing, const struct mts_entry *learned, void (*settled)(void *arg));
+/* Makes the shared store forget a domain, while the loop runs; nothing is said when it does not. */
+void sharing_forget(struct mts *m, const char *domain);
 /* Ends it without a callback; the lease is given back if the loop still runs. */
 void sharing_drop(struct sharing *sharing);
 

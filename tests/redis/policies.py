@@ -126,6 +126,16 @@ class Policies(peers.Case):
         self.lookup("one", words=("--no-cache",))
         self.assertEqual(self.redis.ask("HGET", key, "id"), "1")
 
+    def test_a_domain_that_is_flushed_is_forgotten_in_redis_too(self):
+        self.lookup("one")
+        self.lookup("one", "b.test")
+        flushed = self.ends(0, "store", *self.settings("one"), "flush", "a.test")
+        self.assertEqual((flushed.out, flushed.error), ("1 domain forgotten\n", ""))
+        self.assertEqual(self.redis.ask("KEYS", "*"), ["mtasts:1:domain:b.test"])
+        self.assertEqual(self.lookup("one").json[0]["from"], "network")
+        self.redis.stop()
+        self.assertEqual(self.ends(0, "store", *self.settings("one"), "flush", "a.test").out, "1 domain forgotten\n")
+
     def test_nothing_stays_in_redis_for_ever(self):
         del self.dns.txt["_mta-sts.b.test"]
         self.lookup("one")
