@@ -20,10 +20,11 @@ static inline void open_net(const char *https_server, const char *proxy) {
   net = open_world(https_server, proxy);
 }
 
-/* Not before its deadline, and not much later, however slow the machine is. */
+/* At its deadline, and not much later, however slow the machine is. A timer counts from when the loop last looked at the clock, which is
+ * some time ago where a turn takes long. */
 static inline void ended_in_time(int64_t began_ms, uint32_t deadline_ms) {
   int64_t took_ms = mono_ms() - began_ms;
-  assert_true(took_ms >= (int64_t)deadline_ms - 10 && took_ms < 15000);
+  assert_true(took_ms >= (int64_t)deadline_ms - 100 && took_ms < 15000);
 }
 
 /* After more and more turns; the last is ended with its world. */
