@@ -90,7 +90,8 @@ local function entry_of(groups, list, policy)
   if entry then return entry end
   local lines = core.json_array { table.unpack(policy.policy) }
   entry = {
-    policy = { ['policy-type'] = policy.policy_type, ['policy-domain'] = policy.domain, ['policy-string'] = lines, ['mx-host'] = patterns },
+    policy = { ['policy-type'] = policy.policy_type, ['policy-domain'] = policy.domain,
+      ['policy-string'] = #lines > 0 and lines or nil, ['mx-host'] = #patterns > 0 and patterns or nil },
     summary = { ['total-successful-session-count'] = 0, ['total-failure-session-count'] = 0 },
     ['failure-details'] = core.json_array {}, by_kind = {},
   }
