@@ -5,35 +5,15 @@
 
 #include "env.h"
 #include "net.h"
-
-static const char *const guards[] = {
-    [MTS_GUARD_NONE] = "none", [MTS_GUARD_STS] = "sts", [MTS_GUARD_DANE] = "dane", [MTS_GUARD_UNKNOWN] = "unknown"};
-static const char *const dnssecs[] = {
-    [MTS_DNSSEC_UNKNOWN] = "unknown", [MTS_DNSSEC_INSECURE] = "insecure", [MTS_DNSSEC_SECURE] = "secure"};
-static const char *const froms[] = {[MTS_FROM_NOTHING] = "nothing",
-                                    [MTS_FROM_MEMORY] = "memory",
-                                    [MTS_FROM_STORE] = "store",
-                                    [MTS_FROM_NETWORK] = "network",
-                                    [MTS_FROM_RULE] = "rule"};
-
-/* Where DANE guards: all hosts, some, none; unknown as long as one is. */
-static const char *dane_of(const struct mts_answer *answer) {
-  size_t guarded = 0;
-  if (!answer->hosts_known) return "unknown";
-  for (size_t i = 0; i < answer->host_count; i++) {
-    if (answer->hosts[i].guard == MTS_GUARD_UNKNOWN) return "unknown";
-    if (answer->hosts[i].guard == MTS_GUARD_DANE) guarded++;
-  }
-  return guarded == 0 ? "none" : guarded == answer->host_count ? "all" : "some";
-}
+#include "resolve/answer.h"
 
 static void push_host(lua_State *L, const struct mts_host *host) {
   lua_createtable(L, 0, 8);
   set_text(L, "name", host->name);
   set_number(L, "preference", host->preference);
   set_flag(L, "permitted", host->permitted);
-  set_text(L, "guard", guards[host->guard]);
-  set_text(L, "dnssec", dnssecs[host->dnssec]);
+  set_text(L, "guard", answer_guard_name(host->guard));
+  set_text(L, "dnssec", answer_dnssec_name(host->dnssec));
   lua_createtable(L, (int)host->address_count, 0);
   for (size_t i = 0; i < host->address_count; i++) {
     lua_pushstring(L, host->addresses[i]);
@@ -93,7 +73,7 @@ void push_answer(lua_State *L, const struct mts_answer *answer) {
   set_text(L, "action", mts_action_name(answer->action));
   if (answer->policy || answer->from == MTS_FROM_RULE) set_text(L, "mode", mts_mode_name(answer->mode));
   set_text(L, "id", answer->id);
-  set_text(L, "from", froms[answer->from]);
+  set_text(L, "from", answer_from_name(answer->from));
   if (answer->policy) {
     push_policy_fields(L, answer->policy);
     read_only(L, "mtasts.patterns");
@@ -112,8 +92,8 @@ void push_answer(lua_State *L, const struct mts_answer *answer) {
   }
   set_text(L, "reason", answer->reason);
   set_time(L, "exception_until", answer->exception_until);
-  set_text(L, "dnssec", dnssecs[answer->dnssec]);
-  set_text(L, "dane", dane_of(answer));
+  set_text(L, "dnssec", answer_dnssec_name(answer->dnssec));
+  set_text(L, "dane", answer_dane(answer));
   set_flag(L, "hosts_known", answer->hosts_known);
   if (answer->hosts_err) {
     push_error(L, answer->hosts_err, answer->domain, NULL);

@@ -4,6 +4,8 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "resolve/answer.h"
+
 #define DUMP (JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII | JSON_ENCODE_ANY)
 #define DEPTH_MOST 16 /* jansson goes down by recursion */
 
@@ -135,23 +137,13 @@ static json_t *tls_object(const struct mts_tls *tls) {
   return made;
 }
 
-static const char *const guards[] = {
-    [MTS_GUARD_NONE] = "none", [MTS_GUARD_STS] = "sts", [MTS_GUARD_DANE] = "dane", [MTS_GUARD_UNKNOWN] = "unknown"};
-static const char *const dnssecs[] = {
-    [MTS_DNSSEC_UNKNOWN] = "unknown", [MTS_DNSSEC_INSECURE] = "insecure", [MTS_DNSSEC_SECURE] = "secure"};
-static const char *const froms[] = {[MTS_FROM_NOTHING] = "nothing",
-                                    [MTS_FROM_MEMORY] = "memory",
-                                    [MTS_FROM_STORE] = "store",
-                                    [MTS_FROM_NETWORK] = "network",
-                                    [MTS_FROM_RULE] = "rule"};
-
 static json_t *host_object(const struct mts_host *host) {
   json_t *made = json_object(), *addresses = json_array();
   set_text(made, "name", host->name);
   set(made, "preference", json_integer(host->preference));
   set(made, "permitted", json_boolean(host->permitted));
-  set_text(made, "guard", guards[host->guard]);
-  set_text(made, "dnssec", dnssecs[host->dnssec]);
+  set_text(made, "guard", answer_guard_name(host->guard));
+  set_text(made, "dnssec", answer_dnssec_name(host->dnssec));
   for (size_t i = 0; i < host->address_count; i++) json_array_append_new(addresses, json_string(host->addresses[i]));
   set(made, "addresses", addresses);
   if (host->err) {
@@ -160,16 +152,6 @@ static json_t *host_object(const struct mts_host *host) {
   }
   if (host->tls) set(made, "tls", tls_object(host->tls));
   return made;
-}
-
-static const char *dane_of(const struct mts_answer *answer) {
-  size_t guarded = 0;
-  if (!answer->hosts_known) return "unknown";
-  for (size_t i = 0; i < answer->host_count; i++) {
-    if (answer->hosts[i].guard == MTS_GUARD_UNKNOWN) return "unknown";
-    if (answer->hosts[i].guard == MTS_GUARD_DANE) guarded++;
-  }
-  return guarded == 0 ? "none" : guarded == answer->host_count ? "all" : "some";
 }
 
 static json_t *trace_array(const struct mts_answer *answer) {
@@ -191,7 +173,7 @@ static void add_policy(json_t *object, const struct mts_answer *answer) {
   json_t *patterns = json_array();
   if (answer->policy || answer->from == MTS_FROM_RULE) set_text(object, "mode", mts_mode_name(answer->mode));
   set_text(object, "id", answer->id);
-  set_text(object, "from", froms[answer->from]);
+  set_text(object, "from", answer_from_name(answer->from));
   if (answer->policy) set(object, "max_age", json_integer(answer->policy->max_age_s));
   for (size_t i = 0; answer->policy && i < answer->policy->mx_count; i++)
     json_array_append_new(patterns, json_string(answer->policy->mx[i]));
@@ -211,8 +193,8 @@ static json_t *answer_object(const struct mts_answer *answer, bool trace) {
   set(made, "smarthost", json_boolean(answer->smarthost));
   set_text(made, "action", mts_action_name(answer->action));
   add_policy(made, answer);
-  set_text(made, "dnssec", dnssecs[answer->dnssec]);
-  set_text(made, "dane", dane_of(answer));
+  set_text(made, "dnssec", answer_dnssec_name(answer->dnssec));
+  set_text(made, "dane", answer_dane(answer));
   set(made, "hosts_known", json_boolean(answer->hosts_known));
   if (answer->hosts_err) set(made, "hosts_error", error_object(answer->hosts_err, NULL, 0));
   for (size_t i = 0; i < answer->host_count; i++) json_array_append_new(hosts, host_object(&answer->hosts[i]));

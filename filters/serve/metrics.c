@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "resolve/answer.h"
+
 /* Upper bounds in microseconds: from an answer of memory to one that had to wait for the network. */
 static const int64_t bounds_us[] = {50, 100, 250, 1000, 10000, 100000, 500000, 1000000, 2500000, 5000000, 10000000};
 #define BOUNDS (sizeof bounds_us / sizeof *bounds_us)
@@ -119,11 +121,6 @@ static void write_store(struct writing *out, const struct metrics_now *now) {
 
 enum mts_err metrics_write(const struct metrics *metrics, const struct metrics_now *now, struct mts_buf *text) {
   static const char answers[] = "mtasts_policy_answers_total";
-  static const char *const froms[] = {[MTS_FROM_NOTHING] = "nothing",
-                                      [MTS_FROM_MEMORY] = "memory",
-                                      [MTS_FROM_STORE] = "store",
-                                      [MTS_FROM_NETWORK] = "network",
-                                      [MTS_FROM_RULE] = "rule"};
   struct writing out = {.text = text};
   head(&out, "mtasts_build_info", "gauge", "The version that runs.");
   line(&out, "mtasts_build_info", "version", MTS_VERSION, 1);
@@ -137,7 +134,8 @@ enum mts_err metrics_write(const struct metrics *metrics, const struct metrics_n
   line(&out, "mtasts_lookups_total", "cache", "hit", metrics->lookups[true]);
   line(&out, "mtasts_lookups_total", "cache", "miss", metrics->lookups[false]);
   head(&out, answers, "counter", "Where the policy of an answer came from; nothing: there is none.");
-  for (size_t i = 0; i < sizeof froms / sizeof *froms; i++) line(&out, answers, "from", froms[i], metrics->from[i]);
+  for (int from = 0; from <= MTS_FROM_RULE; from++)
+    line(&out, answers, "from", answer_from_name((enum mts_from)from), metrics->from[from]);
   single(&out, "mtasts_policy_fetches_total", "counter", "Policies that were fetched.", now->fetches);
   single(&out, "mtasts_policy_fetch_failures_total", "counter", "Attempts to fetch a policy that failed.", now->failures);
   single(&out, "mtasts_refresh_alarms_total", "counter", "Alarms: policies whose refresh keeps failing before they expire.",
