@@ -78,9 +78,9 @@ static int l_configure(lua_State *L) {
     lua_pop(L, 1);
   }
   env_drop_context(env);
-  struct mts_settings *old = env->settings;
+  mts_settings_free(&env->settings); /* not left to the holder's finalizer, which Lua forgets when it cannot allocate */
   env->settings = holder->settings;
-  holder->settings = old;
+  holder->settings = NULL;
   return 0;
 }
 
