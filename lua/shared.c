@@ -62,10 +62,14 @@ static int hold(lua_State *L) {
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-/* In the place of what its domain's last answer was, or else of what was made longest ago. */
+/* A domain has two answers at most: the one that a rule is asked about says less than the one that comes of it. */
+#define OF_DOMAIN 2
+
+/* In the place of what its domain's answer was before, or else of what was made longest ago. */
 static void keep(lua_State *L, struct shared set[WAYS], struct mts_answer *answer, int view) {
-  size_t i = 0;
-  while (i < WAYS - 1 && set[i].answer && strcmp(set[i].answer->domain, answer->domain) != 0) i++;
+  size_t i = 0, same = 0;
+  for (; i < WAYS - 1 && set[i].answer; i++)
+    if (strcmp(set[i].answer->domain, answer->domain) == 0 && ++same == OF_DOMAIN) break;
   if (set[i].answer) luaL_unref(L, LUA_REGISTRYINDEX, set[i].view);
   mts_answer_free(&set[i].answer);
   memmove(set + 1, set, i * sizeof *set);
