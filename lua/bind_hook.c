@@ -226,6 +226,62 @@ static int l_complain(lua_State *L) {
   return 0;
 }
 
+/* ---- asking in the order in which they were loaded ---- */
+
+/* In C, for it runs with each lookup: what its own steps cost is not counted as the rule's, either. Upvalues of an asker, and its frame. */
+enum { HOOKS_OF = 1, KIND, TRACE, JUDGE, UPVALUES = JUDGE };
+enum { ANSWER = 1, LIST, HANDLER };
+#define OPINION 3 /* mode, reason, until */
+
+static int asked_one(lua_State *L, int status, lua_KContext number);
+
+static int ask_next(lua_State *L, lua_KContext number) {
+  while (lua_rawgeti(L, LIST, ++number) != LUA_TNIL) {
+    lua_pushvalue(L, ANSWER);
+    int status = lua_pcallk(L, 1, 1, HANDLER, number, asked_one);
+    if (status != LUA_OK || !lua_isnil(L, -1)) return asked_one(L, status, number);
+    lua_pop(L, 1);
+  }
+  return 0;
+}
+
+static int asked_one(lua_State *L, int status, lua_KContext number) {
+  bool ok = status == LUA_OK || status == LUA_YIELD;
+  if (!ok || !lua_isnil(L, -1)) {
+    lua_pushvalue(L, lua_upvalueindex(JUDGE));
+    lua_pushinteger(L, (lua_Integer)number);
+    lua_pushboolean(L, ok);
+    lua_pushvalue(L, ANSWER);
+    lua_pushvalue(L, HANDLER + 1);
+    lua_call(L, 4, OPINION);
+    if (!lua_isnil(L, -OPINION)) return OPINION;
+  }
+  lua_settop(L, HANDLER);
+  return ask_next(L, number);
+}
+
+static int ask_all(lua_State *L) {
+  lua_settop(L, 1);
+  if (lua_getfield(L, lua_upvalueindex(HOOKS_OF), "hooks") != LUA_TTABLE) return 0;
+  lua_pushvalue(L, lua_upvalueindex(KIND));
+  if (lua_rawget(L, -2) != LUA_TTABLE) return 0;
+  lua_replace(L, LIST);
+  lua_pushvalue(L, lua_upvalueindex(TRACE));
+  return ask_next(L, 0);
+}
+
+/* asker(rules, kind, trace, judge(number, ok, answer, value) -> mode, reason, until or nothing) -> function(answer) -> the first opinion; asks
+ * those in rules.hooks[kind], and what one of them returned or raised goes to judge, unless it was nil */
+static int l_asker(lua_State *L) {
+  luaL_checktype(L, HOOKS_OF, LUA_TTABLE);
+  luaL_checktype(L, KIND, LUA_TSTRING);
+  luaL_checktype(L, TRACE, LUA_TFUNCTION);
+  luaL_checktype(L, JUDGE, LUA_TFUNCTION);
+  lua_settop(L, UPVALUES);
+  lua_pushcclosure(L, ask_all, UPVALUES);
+  return 1;
+}
+
 /* set_hook(kind, function): there are hooks of this kind now, which the function asks. For policy and verdict it gets the answer and returns
  * mode, reason, until, or nothing; for alarm domain and details; for session the session. */
 static int l_set_hook(lua_State *L) {
@@ -243,4 +299,4 @@ static int l_set_hook(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg hook_functions[] = {{"set_hook", l_set_hook}, {"complain", l_complain}, {NULL, NULL}};
+const luaL_Reg hook_functions[] = {{"set_hook", l_set_hook}, {"asker", l_asker}, {"complain", l_complain}, {NULL, NULL}};

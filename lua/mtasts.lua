@@ -122,26 +122,24 @@ end
 
 function mtasts.treat_as(mode, reason, until_) return (opine('treat_as', 3, mode, reason, until_)) end
 
-local xpcall <const>, trace <const> = xpcall, rules.trace
+local trace <const> = rules.trace
 
--- Asks the rules in the order in which they were loaded. Returns the mode, the reason and the end of the first opinion.
-local function ask(kind, answer)
-  local asked = rules.hooks[kind]
-  for i = 1, #asked do
-    local ok, value = xpcall(asked[i], trace, answer)
+-- What a rule returned, or why it failed: mode, reason and end of an opinion that counts, or nothing.
+local function judge_of(kind)
+  return function(number, ok, answer, value)
     if not ok then
-      rules.complain(answer.domain, ("rule '%s' number %d failed and counts as no opinion"):format(kind, i), value)
-    elseif value ~= nil then
-      local opinion = type(value) == 'table' and opinions[value]
-      if not opinion then
-        rules.complain(answer.domain, ("rule '%s' number %d counts as no opinion"):format(kind, i),
-          ('it returned a %s, not nil or what mtasts.treat_as returns'):format(type(value)))
-      elseif opinion.ends > 0 and opinion.ends <= core.now() then
-        core.log('warning', answer.domain, ("the exception '%s' (treat as %s) ended and no longer counts"):format(
-          opinion.reason, opinion.mode))
-      else
-        return opinion.mode, opinion.reason, opinion.ends
-      end
+      rules.complain(answer.domain, ("rule '%s' number %d failed and counts as no opinion"):format(kind, number), value)
+      return
+    end
+    local opinion = type(value) == 'table' and opinions[value]
+    if not opinion then
+      rules.complain(answer.domain, ("rule '%s' number %d counts as no opinion"):format(kind, number),
+        ('it returned a %s, not nil or what mtasts.treat_as returns'):format(type(value)))
+    elseif opinion.ends > 0 and opinion.ends <= core.now() then
+      core.log('warning', answer.domain, ("the exception '%s' (treat as %s) ended and no longer counts"):format(
+        opinion.reason, opinion.mode))
+    else
+      return opinion.mode, opinion.reason, opinion.ends
     end
   end
 end
@@ -161,8 +159,8 @@ local function counted(session)
 end
 
 local askers <const> = {
-  policy = function(answer) return ask('policy', answer) end,
-  verdict = function(answer) return ask('verdict', answer) end,
+  policy = core.asker(rules, 'policy', trace, judge_of 'policy'),
+  verdict = core.asker(rules, 'verdict', trace, judge_of 'verdict'),
   alarm = alarm,
   session = counted,
 }
