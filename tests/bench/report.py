@@ -73,6 +73,7 @@ def main():
         print(f"  is written                              {statistics.median(s for s, _ in found):7.2f} s    (aim: 5)")
         print(f"  in at most                              {statistics.median(mb for _, mb in found):7.1f} MB   (aim: 64)", flush=True)
         reports = len(os.listdir(f"{out}0"))
+        os.sync()  # what was written shall not be on its way to the disk while others are read
         found = [run("--json", "report", "show", f"{out}0", good=1) for _ in range(ROUNDS)]
         print(f"{reports} reports are read                   {statistics.median(s for s, _ in found):7.2f} s    (aim: 5)")
         print(f"  in at most                              {statistics.median(mb for _, mb in found):7.1f} MB")
