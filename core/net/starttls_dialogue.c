@@ -71,8 +71,9 @@ static bool enter(struct dialogue *dialogue, enum dialogue_stage stage, int64_t 
   if (dialogue->kept) mts_buf_reset(dialogue->kept);
   dialogue->reply.kept = dialogue->kept;
   dialogue->stage = stage;
-  int64_t left_ms = dialogue_left_ms(dialogue);
-  if (arm(dialogue, left_ms < most_ms ? left_ms : most_ms)) return true;
+  int64_t left_ms = dialogue_left_ms(dialogue), ms = left_ms < most_ms ? left_ms : most_ms;
+  dialogue->stage_ends_ms = dialogue_now_ms(dialogue) + ms;
+  if (arm(dialogue, ms)) return true;
   dialogue_fail(dialogue, MTS_ERR_NO_MEMORY, "out of memory", NULL);
   return false;
 }
@@ -327,6 +328,9 @@ static void time_over(evutil_socket_t fd, short what, void *arg) {
   (void)fd;
   (void)what;
   struct dialogue *dialogue = arg;
+  int64_t early_ms = dialogue->stage_ends_ms - dialogue_now_ms(dialogue);
+  /* libevent counts from when its turn began, which may be long ago where the handshake took the turn. */
+  if (early_ms > 0 && arm(dialogue, early_ms)) return;
   if (dialogue->stage != DIALOGUE_CONNECT) {
     dialogue_fail(dialogue, MTS_ERR_SMTP_TIMEOUT, "no answer in time", dialogue_where(dialogue));
   } else if (dialogue->fd < 0) {

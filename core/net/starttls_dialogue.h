@@ -48,6 +48,7 @@ struct dialogue {
   bool inside; /* TLS is up */
   enum dialogue_stage stage;
   int64_t began_ms, connected_ms, ends_ms; /* mono */
+  int64_t stage_ends_ms;                   /* no later than ends_ms */
   const char *starttls;                    /* static; what asks for it, and what is to be sent along with that */
   struct mts_buf *kept;                    /* NULL, or for the lines of each reply */
   struct smtp_reply reply;
