@@ -5,6 +5,7 @@ import os
 import statistics
 import sys
 import time
+import traceback
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [f"{HERE}/../exim", f"{HERE}/../world"]
@@ -12,7 +13,7 @@ sys.dont_write_bytecode = True
 import config  # noqa: E402
 import exim as real  # noqa: E402
 import packages  # noqa: E402
-from servers import namespace, receiver, tools  # noqa: E402
+from servers import covered, namespace, receiver, tools  # noqa: E402
 
 PAIRS = 101
 BARE = "${if eq{enforce.test}{}{}{mode=none}}"
@@ -42,7 +43,7 @@ def measure(folder, version, release, build):
     world = World(folder, receiver.Receiver)
     real.cover(folder, world)
     server = real.Exim(folder, "exim", release, real.PLAIN)
-    config.install(folder, build)
+    covered.install(folder, build)
     settings, printed = config.Settings(folder, f"{HERE}/../exim/ruled.lua"), config.Printed(server.program)
     server.configure(printed.enforcing())
     world.tell({"enforce.test": {"id": "b1", "mx": ["mx.enforce.test"], "https": "ok"}})
@@ -65,6 +66,7 @@ def main():
     if missing := tools.missing():
         print(f"SKIPPED: needs the packages {', '.join(missing)}")
         return 0
+    failed = False
     for version in ("4.96", "4.98"):
         try:
             release = packages.unpacked(version, f"{build}/exim")
@@ -72,15 +74,20 @@ def main():
             print(f"SKIPPED: Exim {version} cannot be had: {error}", flush=True)
             continue
         if child := os.fork():
-            os.waitpid(child, 0)
+            failed |= os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
             continue
         folder = namespace.enter([build, HERE, release, f"{HERE}/../exim"], all_users=True)
+        code = 1
         try:
             measure(folder, version, release, build)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             sys.stdout.flush()
-            os._exit(0)
-    return 0
+            sys.stderr.flush()
+            os._exit(code)
+    return failed
 
 
 sys.exit(main())
