@@ -101,7 +101,7 @@ static size_t number_of(const char *text) { return (size_t)strtoul(text, NULL, 1
 
 int main(int argc, char **argv) {
   if (argc == 5) return run(argv[1], argv[2], number_of(argv[3]), number_of(argv[4]));
-  execl(MTASTS_BENCH_FOLDER "/cold.py", "cold.py", argv[0], (char *)NULL);
+  execl(MTASTS_BENCH_FOLDER "/cold.py", "cold.py", argv[0], MTASTS_BENCH_BUILD "/tests/bare_fetch", (char *)NULL);
   perror(MTASTS_BENCH_FOLDER "/cold.py");
   return 70;
 }

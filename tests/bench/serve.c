@@ -365,6 +365,6 @@ int main(int argc, char **argv) {
     unlink(store);
   }
   rmdir(folder);
-  execlp("python3", "python3", MTASTS_BENCH_FOLDER "/serve.py", argv[0], (char *)NULL);
+  execlp("python3", "python3", MTASTS_BENCH_FOLDER "/serve.py", argv[0], MTASTS_BENCH_BUILD "/tests/bare_fetch", (char *)NULL);
   fail("python3");
 }
