@@ -178,7 +178,7 @@ enum mts_err dns_pool_context(struct dns_pool *pool, struct dns_server *server, 
   if (!bad && pool->anchors) bad = getdns_context_set_dnssec_trust_anchors(context, pool->anchors);
   if (!bad) bad = getdns_context_set_dnssec_allowed_skew(context, CLOCK_SKEW_S);
   if (!bad) bad = set_upstream(context, server);
-  if (!bad) bad = getdns_context_set_eventloop(context, &pool->loop->ext);
+  if (!bad) bad = getdns_context_set_eventloop(context, tcp ? &pool->loop->tcp.ext : &pool->loop->udp.ext);
   if (bad) {
     getdns_context_destroy(context);
     return MTS_ERR_INTERNAL;

@@ -158,13 +158,14 @@ static void no_files(struct dns_job *q) {
   set_timer(q, q->deadline - dns_job_now(q));
 }
 
-void dns_try_launch(struct dns_job *q) {
+/* files: they have just been seen to be left. */
+static void launch(struct dns_job *q, bool files) {
   bool tcp = q->want_tcp;
   if (!q->detail[0] && !tcp) dns_pool_order(q->pool, dns_job_now(q), q->order); /* what was learnt while it waited */
   struct dns_server *server = dns_job_server(q);
   enum mts_err err = MTS_OK;
   q->landed = LANDED_NOTHING;
-  if (!files_left(q)) {
+  if (!files && !files_left(q)) {
     no_files(q);
     return;
   }
@@ -187,13 +188,17 @@ void dns_try_launch(struct dns_job *q) {
   launch_next(q->job.world->dns);
 }
 
+/* Others may have taken files since it got its slot. */
+void dns_try_launch(struct dns_job *q) { launch(q, false); }
+
 void dns_try_start(struct dns_job *q, bool tcp) {
   dns_try_stop(q);
   q->landed = LANDED_NOTHING;
   q->want_tcp = tcp;
+  bool alone = q->job.world->dns->flying == 0; /* nothing was asked of the files then */
   if (can_fly(q)) {
     take_slot(q);
-    dns_try_launch(q);
+    launch(q, !alone);
     return;
   }
   enqueue(q);

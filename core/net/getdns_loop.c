@@ -38,25 +38,38 @@ static void event_fires(evutil_socket_t fd, short what, void *arg) {
   if (!e->theirs) event_release(e);
 }
 
-static getdns_return_t schedule(getdns_eventloop *ext, int fd, uint64_t timeout, getdns_eventloop_event *theirs) {
-  struct getdns_loop *loop = (struct getdns_loop *)ext;
+static struct getdns_loop *loop_of(getdns_eventloop *ext) { return ((struct getdns_door *)ext)->loop; }
+
+static bool event_begin(struct loop_event *e, int fd, uint64_t timeout, bool at_once) {
   short what = EV_PERSIST;
-  if (fd >= 0 && theirs->read_cb) what |= EV_READ;
-  if (fd >= 0 && theirs->write_cb) what |= EV_WRITE;
-  struct loop_event *e = calloc(1, sizeof *e);
-  if (!e) return GETDNS_RETURN_MEMORY_ERROR;
-  e->event = event_new(loop->base, what & (EV_READ | EV_WRITE) ? fd : -1, what, event_fires, e);
+  if (fd >= 0 && e->theirs->read_cb) what |= EV_READ;
+  if (fd >= 0 && e->theirs->write_cb) what |= EV_WRITE;
+  e->event = event_new(e->loop->base, what & (EV_READ | EV_WRITE) ? fd : -1, what, event_fires, e);
+  if (!e->event) return false;
+  if (at_once) {
+    event_active(e->event, EV_WRITE, 0);
+    return true;
+  }
   /* UINT64_MAX means without end; a day is as good as that and overflows nothing. */
   struct timeval after = {.tv_sec = timeout < 86400000 ? (time_t)(timeout / 1000) : 86400,
                           .tv_usec = (suseconds_t)(timeout % 1000) * 1000};
-  bool timed = timeout != UINT64_MAX && theirs->timeout_cb;
-  if (!e->event || event_add(e->event, timed ? &after : NULL) != 0) {
-    if (e->event) event_free(e->event);
+  bool timed = timeout != UINT64_MAX && e->theirs->timeout_cb;
+  if (event_add(e->event, timed ? &after : NULL) == 0) return true;
+  event_free(e->event);
+  return false;
+}
+
+static getdns_return_t schedule(getdns_eventloop *ext, int fd, uint64_t timeout, getdns_eventloop_event *theirs) {
+  struct getdns_loop *loop = loop_of(ext);
+  struct loop_event *e = calloc(1, sizeof *e);
+  if (!e) return GETDNS_RETURN_MEMORY_ERROR;
+  e->loop = loop;
+  e->theirs = theirs;
+  bool at_once = ((struct getdns_door *)ext)->may_send && fd >= 0 && theirs->write_cb && !theirs->read_cb;
+  if (!event_begin(e, fd, timeout, at_once)) {
     free(e);
     return GETDNS_RETURN_MEMORY_ERROR;
   }
-  e->loop = loop;
-  e->theirs = theirs;
   e->next = loop->events;
   if (e->next) e->next->previous = e;
   loop->events = e;
@@ -78,16 +91,17 @@ static getdns_return_t clear(getdns_eventloop *ext, getdns_eventloop_event *thei
 static void cleanup(getdns_eventloop *ext) { (void)ext; } /* several contexts share the loop */
 
 static void run_once(getdns_eventloop *ext, int blocking) {
-  event_base_loop(((struct getdns_loop *)ext)->base, blocking ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+  event_base_loop(loop_of(ext)->base, blocking ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
 }
 
 static void run(getdns_eventloop *ext) {
-  while (((struct getdns_loop *)ext)->events) run_once(ext, 1);
+  while (loop_of(ext)->events) run_once(ext, 1);
 }
 
 void getdns_loop_init(struct getdns_loop *loop, struct event_base *base) {
   static getdns_eventloop_vmt vmt = {cleanup, schedule, clear, run, run_once};
-  loop->ext.vmt = &vmt;
+  loop->udp = (struct getdns_door){{&vmt}, loop, true};
+  loop->tcp = (struct getdns_door){{&vmt}, loop, false};
   loop->base = base;
   loop->events = NULL;
 }

@@ -155,8 +155,9 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *arg) {
 }
 
 /* curl takes the end of TCP for the end of the body, so that anyone on the path could cut a policy short (RFC 8446 6.1). */
-static void note_alert(const SSL *ssl, int where, int value) {
+static void note_tls(const SSL *ssl, int where, int value) {
   struct https_job *https = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+  if (where & SSL_CB_HANDSHAKE_DONE) SSL_set_read_ahead((SSL *)(uintptr_t)ssl, 0); /* curl waits for bytes at the socket alone */
   if (where == SSL_CB_READ_ALERT && (value & 0xff) == SSL_AD_CLOSE_NOTIFY) https->tls_closed = true;
 }
 
@@ -167,7 +168,8 @@ static CURLcode set_trust(CURL *easy, void *context, void *arg) {
   if (trust_store(https->job.world, &store) != MTS_OK) return CURLE_SSL_CACERT_BADFILE;
   SSL_CTX_set1_cert_store(context, store);
   if (SSL_CTX_set_app_data((SSL_CTX *)context, https) != 1) return CURLE_OUT_OF_MEMORY;
-  SSL_CTX_set_info_callback(context, note_alert);
+  SSL_CTX_set_info_callback(context, note_tls);
+  SSL_CTX_set_read_ahead((SSL_CTX *)context, 1); /* a flight of the server at once, not record by record in two parts */
   return trust_expect_host_of(context, https->host) == MTS_OK ? CURLE_OK : CURLE_OUT_OF_MEMORY;
 }
 
