@@ -113,6 +113,14 @@ static int l_settings(lua_State *L) {
   return 1;
 }
 
+/* setting(name) -> its value, without making the whole table */
+static int l_setting(lua_State *L) {
+  const char *value = mts_settings_get(env_get(L)->settings, luaL_checkstring(L, 1));
+  luaL_argcheck(L, value, 1, "no such setting");
+  push_shown(L, value);
+  return 1;
+}
+
 static int l_now(lua_State *L) {
   struct env *env = env_get(L);
   lua_pushinteger(L, env->m || env->fake ? mts_now(env_context(L, env)) : mts_clock_now_s(&mts_clock_real));
@@ -153,6 +161,7 @@ static int l_stdout_is_terminal(lua_State *L) {
 
 const luaL_Reg context_functions[] = {{"configure", l_configure},
                                       {"settings", l_settings},
+                                      {"setting", l_setting},
                                       {"now", l_now},
                                       {"log", l_log},
                                       {"nearest", l_nearest},

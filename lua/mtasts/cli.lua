@@ -81,11 +81,11 @@ local function build(chosen)
     of:flag('-v --verbose', 'Say more; twice: everything.'):count '*'
     of:option('--rules', 'Lua file with rules, or none.'):argname 'FILE'
   end
-  for _, name in ipairs(commands) do
-    local module = name == chosen and command_of(name)
+  -- Without the others, which would only cost time, where one is chosen.
+  for _, name in ipairs(chosen and { chosen } or commands) do
     local command = parser:command(name, require 'mtasts.summaries'[name])
-    if module then
-      module.options(command)
+    if chosen then
+      command_of(name).options(command)
       global(command)
     end
   end

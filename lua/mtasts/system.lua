@@ -48,7 +48,7 @@ local function read(path)
   file:close()
   if not content then return nil, ('%s: %s'):format(path, why) end
   local kept, number = {}, 0
-  for _, name in ipairs(of_servers) do kept[name] = core.settings()[name].value end
+  for _, name in ipairs(of_servers) do kept[name] = core.setting(name) end
   for line in content:gmatch '([^\n]*)\n?' do
     number = number + 1
     local ok
@@ -71,7 +71,7 @@ end
 
 -- The file of rules that counts, if one does, and whether no setting names it.
 function system.rules_file()
-  local named = core.settings().rules.value
+  local named = core.setting 'rules'
   if named == 'none' then return nil, false end
   if named ~= '' then return named, false end
   local found = look(system.rules)
