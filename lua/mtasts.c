@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/place.h"
+#include "compiled.h"
 #include "host.h"
 
 #define EXIT_INTERNAL 70 /* EX_SOFTWARE */
@@ -49,6 +50,19 @@ static int open_place(lua_State *L) {
   return 1;
 }
 
+/* Compiled Lua files, beside this program as built, or where libraries are installed. */
+static void find_compiled(lua_State *L) {
+  static const char *const places[] = {"lib/mtasts/compiled/", MTASTS_COMPILED_PLACE "/"};
+  char folder[PATH_MAX];
+  for (size_t i = 0; mts_own_folder(folder) && i < sizeof places / sizeof *places; i++) {
+    const char *compiled = lua_pushfstring(L, "%s%s", folder, places[i]);
+    bool there = access(compiled, X_OK) == 0;
+    if (there) compiled_open(L, compiled);
+    lua_pop(L, 1);
+    if (there) return;
+  }
+}
+
 static int trace(lua_State *L) {
   const char *message = lua_tostring(L, 1);
   luaL_traceback(L, L, message ? message : "error without a text", 1);
@@ -61,6 +75,7 @@ static int run(lua_State *L) {
   char **argv = lua_touserdata(L, 2);
   lua_gc(L, LUA_GCSTOP); /* until the command begins; there is little to collect in what is loaded */
   host_open(L);
+  find_compiled(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, open_place);
   lua_setfield(L, -2, "mtasts.place");

@@ -3,15 +3,18 @@
 """Options, settings, files and output channels: what is the same for every command."""
 import os
 import pty
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import unittest
 
 sys.dont_write_bytecode = True
 import tools  # noqa: E402
 
+BUILD = os.path.dirname(tools.PROGRAM)
 COMMANDS = ["lookup", "check", "probe", "match", "parse", "publish", "report", "store", "setup", "run", "repl"]
 
 
@@ -197,6 +200,52 @@ class Channels(tools.Case):
     def test_environment_of_lua_plays_no_part(self):
         result = self.ends(0, "match", "a.test", "a.test", LUA_INIT="error 'no'", LUA_PATH="/nowhere/?.lua", LUA_CPATH="/nowhere/?.so")
         self.assertEqual(result.error, "")
+
+
+WHERE = "print(debug.getinfo(require 'mtasts.text'.clean).source)"
+
+
+@unittest.skipUnless(os.path.isdir(f"{BUILD}/lib/mtasts/compiled"), "the Lua files were not compiled: there is no luac")
+class Compiled(tools.Case):
+    """The program beside copies of its Lua files."""
+
+    def setUp(self):
+        super().setUp()
+        self.program = shutil.copy(tools.PROGRAM, self.folder)
+        for part in ("share", "lib/mtasts/compiled"):
+            shutil.copytree(f"{BUILD}/{part}", f"{self.folder}/{part}")
+        self.source, self.compiled = f"{self.folder}/share/lua/5.4/mtasts/text.lua", f"{self.folder}/lib/mtasts/compiled/mtasts.text.luac"
+        self.script = self.write("where.lua", WHERE)
+
+    def command(self, *words):
+        return [self.program, *words]
+
+    def comes_from(self, source):
+        self.assertEqual(self.ends(0, "run", "--store", "none", self.script).out, source + "\n")
+
+    def test_lua_files_and_argparse_are_taken_in_compiled_form(self):
+        self.comes_from("@mtasts/text.lua")
+        self.assertIn("argparse.luac", os.listdir(os.path.dirname(self.compiled)))
+
+    def test_a_lua_file_that_was_changed_counts_as_it_stands(self):
+        with open(self.source, "a", encoding="utf-8") as file:
+            file.write("\n")
+        self.comes_from("@" + os.path.realpath(self.source))
+        with open(self.source, "r+", encoding="utf-8") as file:
+            file.truncate(os.path.getsize(self.source) - 2)
+        self.comes_from("@" + os.path.realpath(self.source))
+
+    def test_what_is_missing_cut_off_or_of_another_release_is_compiled_anew(self):
+        with open(self.compiled, "rb") as file:
+            whole = file.read()
+        begin = os.path.getsize(self.source)
+        for bad in (whole[:begin], whole[:begin + 3], whole[:-1], b"", whole[:begin + 4] + b"\x53" + whole[begin + 5:]):
+            with open(self.compiled, "wb") as file:
+                file.write(bad)
+            self.comes_from("@" + os.path.realpath(self.source))
+        os.remove(self.compiled)
+        self.comes_from("@" + os.path.realpath(self.source))
+        self.assertEqual(self.ends(0, "match", "a.test", "a.test").error, "")
 
 
 if __name__ == "__main__":
