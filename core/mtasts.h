@@ -606,6 +606,8 @@ struct mts_entry; /* see store/store.h */
 /* Domains whose policy is due are refreshed, at most limit at once (0: 16); drive with mts_turn. started may be NULL. Once a day what is
  * over for more than 30 days is taken out of the store. */
 MTS_PUBLIC enum mts_err mts_refresh_due(struct mts *m, size_t limit, size_t *started);
-MTS_PUBLIC enum mts_err mts_store_flush(struct mts *m, const char *domain, size_t *removed); /* forgets one, or all with NULL */
+/* Forgets one domain, or all with NULL: at once here, and in a shared store while mts_turn runs; when that does not answer, the log says so.
+ * removed, from here, may be NULL. Counters of sessions stay. Errors: STORE_*. */
+MTS_PUBLIC enum mts_err mts_store_flush(struct mts *m, const char *domain, size_t *removed);
 
 #endif

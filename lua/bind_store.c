@@ -2,8 +2,9 @@
  * The store, for the command line. Reads need no network. */
 #include <string.h>
 
+#include "base/buf.h"
 #include "env.h"
-#include "resolve/context.h"
+#include "resolve/forgetting.h"
 #include "store/store.h"
 
 #define STORE_NAME "mtasts.store"
@@ -142,18 +143,40 @@ static int l_stats(lua_State *L) {
   return 1;
 }
 
-/* store_flush(domain or nil for all) -> number | nil, err */
+struct forgotten {
+  bool over;
+  enum mts_err err;
+  char detail[160];
+};
+
+static void forgot(void *arg, enum mts_err err, const char *detail) {
+  struct forgotten *forgotten = arg;
+  mts_text_format(forgotten->detail, sizeof forgotten->detail, "%s", detail);
+  forgotten->err = err;
+  forgotten->over = true;
+}
+
+/* store_flush(domain or nil for all) -> number | nil, err, and an error of the shared store, with which only this machine forgot */
 static int l_flush(lua_State *L) {
   struct env *env = env_get(L);
   const char *domain = luaL_optstring(L, 1, NULL);
   size_t removed = 0;
+  struct forgotten forgotten = {0};
   env_outside(L, env);
+  if (env->event_base) return luaL_error(L, "a program that lends its loop cannot wait here");
   struct mts *m = env_context(L, env);
-  enum mts_err err = mts_store_flush(m, domain, &removed);
-  if (!err && m->has_shared) env_drive(L, env); /* until the shared store has forgotten it, too */
+  /* That first: what is forgotten here would be learned from there again. */
+  env->in_core++;
+  forgetting_start(m, domain, forgot, &forgotten);
+  while (!forgotten.over && mts_turn(m, -1)) continue;
+  env->in_core--;
+  enum mts_err err = context_flush(m, domain, &removed);
   if (err) return fail(L, err, domain, NULL);
   lua_pushinteger(L, (lua_Integer)removed);
-  return 1;
+  lua_pushnil(L);
+  if (!forgotten.err) return 2;
+  push_error(L, forgotten.err, domain, forgotten.detail[0] ? forgotten.detail : NULL);
+  return 3;
 }
 
 /* store_refresh(limit) -> number started | nil, err; waits until all is done */

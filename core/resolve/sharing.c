@@ -13,7 +13,6 @@
 #define LEASE_MS 5000          /* a machine that died delays the others by this much */
 #define KEEP_S 3600            /* what is over is kept for so long: clocks differ */
 #define ENTRY_BYTES_MAX 131072 /* of all fields */
-#define KEYS_SIZE (MTS_NAME_SIZE + 32)
 
 /* KEYS: entry, lease. ARGV: token, ms. Without room for the lease each machine asks for itself. */
 static const char ask_script[] =
@@ -50,12 +49,16 @@ static const char renew_script[] =
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end\nreturn 0";
 
 struct keys {
-  char entry[KEYS_SIZE], lease[KEYS_SIZE];
+  char entry[SHARING_KEY_SIZE], lease[SHARING_KEY_SIZE];
 };
+
+void sharing_entry_key(const char *domain, char key[SHARING_KEY_SIZE]) {
+  snprintf(key, SHARING_KEY_SIZE, "mtasts:1:domain:%s", domain);
+}
 
 static struct keys keys_of(const char *domain) {
   struct keys keys;
-  snprintf(keys.entry, sizeof keys.entry, "mtasts:1:domain:%s", domain);
+  sharing_entry_key(domain, keys.entry);
   snprintf(keys.lease, sizeof keys.lease, "mtasts:1:lease:%s", domain);
   return keys;
 }
@@ -167,19 +170,6 @@ bool sharing_settle(struct sharing *sharing, const struct mts_entry *learned, vo
   if (!is_there(sharing->m) || (!sharing->leased && !learned)) return false;
   sharing->settled = settled;
   return make_token(sharing) && send(sharing, learned, answered);
-}
-
-static void forgotten(void *arg, const struct mts_shared_answer *answer) {
-  (void)arg;
-  (void)answer; /* what went wrong stands in the log */
-}
-
-void sharing_forget(struct mts *m, const char *domain) {
-  if (!m->has_shared || context_net(m) || !is_there(m)) return;
-  struct mts_job *job = NULL; /* nobody ends it, but a loop that runs waits for it */
-  struct keys keys = keys_of(domain);
-  const struct mts_span words[] = {mts_span_of("DEL"), mts_span_of(keys.entry)};
-  m->net->ops->shared(m->net, words, 2, m->shared_ms, forgotten, NULL, &job);
 }
 
 void sharing_drop(struct sharing *sharing) {

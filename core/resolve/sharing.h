@@ -6,6 +6,7 @@
 #include "resolve/context.h"
 
 #define SHARING_TOKEN_SIZE 33
+#define SHARING_KEY_SIZE (MTS_NAME_SIZE + 32)
 
 enum sharing_turn {
   SHARING_OURS,    /* no other machine asks the network now; without an answer it is ours, too: mail never waits for it */
@@ -35,9 +36,9 @@ bool sharing_is_ours(const struct sharing *sharing);
 void sharing_renew(struct sharing *sharing);
 /* Tells others what was learned (NULL: nothing), and gives the lease back; settled comes later. false: there is nothing to do. */
 bool sharing_settle(struct sharing *sharing, const struct mts_entry *learned, void (*settled)(void *arg));
-/* Makes the shared store forget a domain, while the loop runs; nothing is said when it does not. */
-void sharing_forget(struct mts *m, const char *domain);
 /* Ends it without a callback; the lease is given back if the loop still runs. */
 void sharing_drop(struct sharing *sharing);
+/* Where the shared store keeps what is known of a domain. */
+void sharing_entry_key(const char *domain, char key[SHARING_KEY_SIZE]);
 
 #endif

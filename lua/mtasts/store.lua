@@ -93,14 +93,16 @@ end
 
 function actions.flush(args, cli)
   if (#args.domains == 0) == (not args.all) then cli.refuse 'store flush: either domains or --all' end
-  local total = 0
+  local total, not_shared = 0, nil
   for _, domain in ipairs(args.all and { false } or args.domains) do
-    local removed, err = core.store_flush(domain and normal(domain, cli) or nil)
+    local removed, err, of_shared = core.store_flush(domain and normal(domain, cli) or nil)
     if not removed then return failed(err, cli) end
-    total = total + removed
+    total, not_shared = total + removed, not_shared or of_shared
   end
   print(args.json and core.json_encode { removed = total } or ('%d domain%s forgotten'):format(total, total == 1 and '' or 's'))
-  return cli.exit.good
+  if not not_shared then return cli.exit.good end
+  io.stderr:write('mtasts: store: forgotten on this machine alone, and learned again from the others: ', text.problem(not_shared), '\n')
+  return cli.exit.errors
 end
 
 -- All that are due, a bounded number at a time. What fails is not due again for a while, so this ends; twice the number of

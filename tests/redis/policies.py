@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: ISC
 """Policies, back-off and leases that machines share through a real Redis."""
 import os
+import re
+import signal
 import sys
 import threading
 import time
@@ -133,8 +135,35 @@ class Policies(peers.Case):
         self.assertEqual((flushed.out, flushed.error), ("1 domain forgotten\n", ""))
         self.assertEqual(self.redis.ask("KEYS", "*"), ["mtasts:1:domain:b.test"])
         self.assertEqual(self.lookup("one").json[0]["from"], "network")
-        self.redis.stop()
-        self.assertEqual(self.ends(0, "store", *self.settings("one"), "flush", "a.test").out, "1 domain forgotten\n")
+
+    def test_all_domains_that_are_flushed_are_forgotten_in_redis_and_nothing_else(self):
+        self.lookup("one")
+        others = {"other", "xmtasts:1:domain:a.test", "mtasts:1:domain", "mtasts:1:generation", "mtasts:1:report:1:a.test", "mtasts:1:sessions:g:1",
+                  "mtasts:1:lease:b.test", "mtasts:10:domain:a.test"}
+        for key in others:
+            self.redis.ask("SET", key, "x")
+        self.redis.ask("EVAL", "for i = 1, 5000 do redis.call('HSET', 'mtasts:1:domain:' .. i .. '.test', 'id', 'x') end "
+                       "for i = 1, 3000 do redis.call('SET', 'of others:' .. i, 'x') end", 0)
+        flushed = self.ends(0, "store", *self.settings("one"), "flush", "--all")
+        self.assertEqual((flushed.out, flushed.error), ("1 domain forgotten\n", ""))
+        self.assertEqual({key for key in self.redis.ask("KEYS", "*") if not key.startswith("of others:")}, others)
+        self.assertEqual(self.redis.ask("DBSIZE"), 3000 + len(others))
+        # Many short steps; the commands of scripts are counted as well.
+        calls = dict(re.findall(r"cmdstat_(\w+):calls=(\d+)", self.redis.ask("INFO", "commandstats")))
+        self.assertGreaterEqual(int(calls["scan"]), 8)
+        self.assertEqual(calls["keys"], "1")
+        self.assertEqual(self.lookup("one").json[0]["from"], "network")
+
+    def test_while_redis_does_not_answer_a_flush_is_of_this_machine_alone_and_says_so(self):
+        self.lookup("one")
+        self.lookup("one", "b.test")
+        for how, words in ((signal.SIGSTOP, ["a.test"]), (signal.SIGKILL, ["--all"])):
+            self.redis.process.send_signal(how)
+            flushed = self.ends(2, "store", *self.settings("one", shared_timeout_ms=300), "flush", *words)
+            self.assertEqual(flushed.out, "1 domain forgotten\n")
+            self.assertIn("mtasts: store: forgotten on this machine alone", flushed.error)
+            self.assertIn("[store-shared]", flushed.error)
+        self.assertEqual(self.ends(0, "store", *self.settings("one"), "list").out, "")
 
     def test_nothing_stays_in_redis_for_ever(self):
         del self.dns.txt["_mta-sts.b.test"]

@@ -126,6 +126,9 @@ class Trouble(Case):
         self.shares("two", url)
         for action in ("write", "send"):
             self.ends(3 if action == "write" else 0, "report", *self.settings("one", url), action, "--organization", "Example Org", "--contact", "a@b.example")
+        for words in (["a.test"], ["--all"]):
+            self.assertEqual(self.ends(0, "store", *self.settings("one", url), "flush", *words).error, "")
+        self.goes_on("one", url)
         file = self.write("password", SECRET)
         self.shares("three", f"redis://mtasts@127.0.0.1:{self.redis.port}", shared_password_file=file)
         with self.assertRaises(AssertionError):
