@@ -35,10 +35,16 @@ static void finish(struct dns_job *q, struct mts_dns_answer *answer) {
   done(arg, answer);
 }
 
+void dns_so_far(const struct mts_job *job, struct mts_dns_answer *answer) {
+  const struct dns_job *q = (const struct dns_job *)job;
+  *answer = (struct mts_dns_answer){.err = q->err};
+  memcpy(answer->detail, q->detail, sizeof answer->detail);
+  memcpy(answer->canonical, q->name, sizeof answer->canonical);
+}
+
 static void finish_badly(struct dns_job *q) {
-  struct mts_dns_answer answer = {.err = q->err};
-  memcpy(answer.detail, q->detail, sizeof answer.detail);
-  memcpy(answer.canonical, q->name, sizeof answer.canonical);
+  struct mts_dns_answer answer;
+  dns_so_far(&q->job, &answer);
   finish(q, &answer);
 }
 
@@ -232,6 +238,13 @@ static enum mts_err open_dns(struct world *world) {
   return current_pool(world, world->dns);
 }
 
+static void set_deadline(struct dns_job *q, int64_t ends_ms) {
+  size_t tries = q->pool->count < 2 ? 4 : q->pool->count * 2;
+  int64_t each = (ends_ms - dns_job_now(q)) / (int64_t)tries;
+  q->deadline = ends_ms;
+  q->try_ms = each > TRY_MOST_MS ? TRY_MOST_MS : each < TRY_LEAST_MS ? TRY_LEAST_MS : (uint32_t)each;
+}
+
 enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype type, uint32_t deadline_ms, bool looks,
                        mts_dns_fn done, void *arg, struct mts_job **job) {
   size_t length = strlen(name);
@@ -255,14 +268,17 @@ enum mts_err dns_start(struct world *world, const char *name, enum mts_rrtype ty
   q->looks = looks;
   memcpy(q->name, name, length + 1);
   job_begin(world, &q->job, job_close);
-  q->deadline = dns_job_now(q) + deadline_ms;
-  size_t tries = q->pool->count < 2 ? 4 : q->pool->count * 2;
-  size_t each = deadline_ms / tries;
-  q->try_ms = each > TRY_MOST_MS ? TRY_MOST_MS : each < TRY_LEAST_MS ? TRY_LEAST_MS : (uint32_t)each;
+  set_deadline(q, dns_job_now(q) + deadline_ms);
   q->err = MTS_ERR_DNS_TIMEOUT;
   dns_try_start(q, false);
   *job = &q->job;
   return MTS_OK;
+}
+
+void dns_extend(struct mts_job *job, int64_t ends_ms) {
+  struct dns_job *q = (struct dns_job *)job;
+  set_deadline(q, ends_ms);
+  dns_try_wait_on(q);
 }
 
 void dns_close(struct dns **dns_at) {

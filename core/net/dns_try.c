@@ -204,3 +204,7 @@ void dns_try_start(struct dns_job *q, bool tcp) {
   enqueue(q);
   set_timer(q, q->deadline - dns_job_now(q));
 }
+
+void dns_try_wait_on(struct dns_job *q) {
+  if (q->waiting) set_timer(q, q->deadline - dns_job_now(q));
+}

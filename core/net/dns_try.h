@@ -64,6 +64,8 @@ static inline int64_t dns_job_now(const struct dns_job *q) { return mts_clock_mo
 void dns_try_start(struct dns_job *q, bool tcp);
 /* After LANDED_SLOT: its place is free now. */
 void dns_try_launch(struct dns_job *q);
+/* After its deadline was moved: if it waits for a place, it does so until then. */
+void dns_try_wait_on(struct dns_job *q);
 /* Never inside getdns: contexts are destroyed here. */
 void dns_try_stop(struct dns_job *q);
 

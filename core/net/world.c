@@ -7,6 +7,7 @@
 
 #include "net/cert_chain.h"
 #include "net/dns.h"
+#include "net/dns_join.h"
 #include "net/https.h"
 #include "net/https_look.h"
 #include "net/redis.h"
@@ -22,7 +23,7 @@ static enum mts_err set_timer(struct mts_net *net, uint32_t ms, mts_timer_fn don
 
 static enum mts_err ask_dns(struct mts_net *net, const char *name, enum mts_rrtype type, uint32_t deadline_ms, mts_dns_fn done,
                             void *arg, struct mts_job **job) {
-  return dns_start(world_of(net), name, type, deadline_ms, false, done, arg, job);
+  return dns_join_start(world_of(net), name, type, deadline_ms, done, arg, job);
 }
 
 static enum mts_err fetch(struct mts_net *net, const struct mts_https_request *request, mts_https_fn done, void *arg,
@@ -104,6 +105,7 @@ static void release(struct world *world) {
   const char **texts[CONFIG_TEXTS];
   config_texts(&world->config, texts);
   for (size_t i = 0; i < CONFIG_TEXTS; i++) free((void *)(uintptr_t)*texts[i]);
+  free(world->dns_joined);
   free(world);
 }
 
@@ -151,6 +153,7 @@ static void world_forget(struct mts_net *net) {
   if (!world->own_base || event_reinit(world->base) != 0) return;
   redis_close(&world->redis);
   timers_end(world);
+  dns_join_forget(world);
   dns_forget(world);
   event_free(world->wake);
   struct descriptors left = {0};

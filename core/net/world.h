@@ -8,6 +8,7 @@
 #include "net.h"
 
 struct dns;
+struct dns_joined;
 struct https;
 struct redis;
 struct trust;
@@ -29,6 +30,7 @@ struct world {
   struct event *wake;  /* ends a wait in turn */
   struct mts_job jobs; /* head of the ring */
   struct dns *dns;     /* each is opened by its first use */
+  struct dns_joined *dns_joined;
   struct https *https;
   struct redis *redis;
   struct trust *trust;

@@ -199,11 +199,17 @@ static void many_at_once_and_free_with_queries_pending(void **state) {
   struct mts_job *job = NULL;
   asked = MTS_RR_TXT;
   memset(got, 0, sizeof got);
-  for (int i = 0; i < 200; i++) assert_int_equal(net->ops->dns(net, "txt.test", MTS_RR_TXT, 6000, take, &got[i], &job), MTS_OK);
+  char name[32];
+  for (int i = 0; i < 200; i++) {
+    snprintf(name, sizeof name, "txt.%d.test", i);
+    assert_int_equal(net->ops->dns(net, name, MTS_RR_TXT, 6000, take, &got[i], &job), MTS_OK);
+  }
   while (net->ops->turn(net, 1000)) continue;
   for (int i = 0; i < 200; i++) assert_true(got[i].calls == 1 && got[i].answer.err == MTS_OK);
-  for (int i = 0; i < 200; i++)
-    assert_int_equal(net->ops->dns(net, i % 2 ? "silent.test" : "tchang.test", MTS_RR_TXT, 6000, take, &got[i], &job), MTS_OK);
+  for (int i = 0; i < 200; i++) {
+    snprintf(name, sizeof name, "%s.%d.test", i % 2 ? "silent" : "tchang", i);
+    assert_int_equal(net->ops->dns(net, name, MTS_RR_TXT, 6000, take, &got[i], &job), MTS_OK);
+  }
   for (int i = 0; i < 20; i++) net->ops->turn(net, 5);
   net->ops->free(net);
   for (int i = 0; i < 200; i++) assert_int_equal(got[i].calls, 1);

@@ -28,7 +28,11 @@ static int64_t start_and_wait(struct mts_net *net, const char *name, uint32_t de
   struct mts_job *job = NULL;
   int64_t begin = mts_clock_mono_ms(&mts_clock_real);
   memset(&sum, 0, sizeof sum);
-  for (int i = 0; i < jobs; i++) assert_int_equal(net->ops->dns(net, name, MTS_RR_TXT, deadline_ms, count, NULL, &job), MTS_OK);
+  for (int i = 0; i < jobs; i++) {
+    char each[64]; /* a question of its own */
+    snprintf(each, sizeof each, "%s.%d.test", name, i);
+    assert_int_equal(net->ops->dns(net, each, MTS_RR_TXT, deadline_ms, count, NULL, &job), MTS_OK);
+  }
   while (net->ops->turn(net, 1000)) continue;
   assert_int_equal(sum.calls, jobs);
   return mts_clock_mono_ms(&mts_clock_real) - begin;
@@ -37,7 +41,7 @@ static int64_t start_and_wait(struct mts_net *net, const char *name, uint32_t de
 static void a_thousand_jobs_at_once_all_get_their_answer(void **state) {
   (void)state;
   struct mts_net *net = open_world(server, MTS_NET_DNSSEC_OFF);
-  start_and_wait(net, "txt.test", 20000, MANY);
+  start_and_wait(net, "txt", 20000, MANY);
   assert_int_equal(sum.ok, MANY);
   net->ops->free(net);
 }
@@ -45,7 +49,7 @@ static void a_thousand_jobs_at_once_all_get_their_answer(void **state) {
 static void a_thousand_jobs_without_answer_all_end_at_their_deadline(void **state) {
   (void)state;
   struct mts_net *net = open_world(server, MTS_NET_DNSSEC_OFF);
-  int64_t took = start_and_wait(net, "silent.test", 800, MANY);
+  int64_t took = start_and_wait(net, "silent", 800, MANY);
   assert_int_equal(sum.timeouts, MANY);
   assert_in_range(took, 700, 5000);
   net->ops->free(net);
@@ -59,15 +63,15 @@ static void too_few_file_descriptors_are_errors_not_crashes(void **state) {
   few = before;
   few.rlim_cur = 40;
   assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-  int64_t took = start_and_wait(net, "slow.test", 2000, 200);
+  int64_t took = start_and_wait(net, "slow", 2000, 200);
   unsigned ended = sum.ok + sum.errors + sum.timeouts, ok = sum.ok;
-  start_and_wait(net, "tcslow.test", 1500, 100);
+  start_and_wait(net, "tcslow", 1500, 100);
   assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
   assert_int_equal(ended, 200);
   assert_true(ok > 0 && ok < 200);
   assert_in_range(took, 0, 4000);
   /* The shortage over, all is well again. */
-  start_and_wait(net, "txt.test", 5000, 20);
+  start_and_wait(net, "txt", 5000, 20);
   assert_int_equal(sum.ok, 20);
   net->ops->free(net);
 }

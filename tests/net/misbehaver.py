@@ -92,6 +92,9 @@ def reply(query, tcp):
     if what == "slow":
         time.sleep(0.3)
         return message(one)
+    if what in ("slow-counted", "slow-lost"):  # how often it was asked
+        time.sleep(0.3)
+        return message([rr(b"\xc0\x0c", TXT, 300, txt(b"%d" % count))]) if what == "slow-counted" or count > 1 else None
     if what == "tcslow":
         if tcp:
             time.sleep(0.3)
