@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True
+import printing  # noqa: E402
 import tools  # noqa: E402
+from printing import code  # noqa: E402
 
 BUILD = os.path.dirname(os.path.realpath(tools.PROGRAM))
 MODULE = f"{BUILD}/exim-mtasts.so"
@@ -27,12 +29,7 @@ def printed(kind, name, options):
     return "\n".join(["", f"{name} {kind}:", *lines, ""])
 
 
-def code(text):
-    """What is no comment, nothing empty."""
-    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-
-
-class SetupExim(tools.Case):
+class SetupExim(printing.Case):
     def setUp(self):
         super().setUp()
         self.debian = os.path.join(self.folder, "exim4")
@@ -62,19 +59,8 @@ esac
         return program
 
     def prints(self, *words):
-        """The parts of --json; the fragment must be the same as without, and the warnings on standard error."""
-        words = ("setup", "exim", "--exim", f"{self.folder}/exim", *words)
-        result = self.run_program("--json", *words)
-        self.assertIn(result.code, (0, 1), result.error)
-        found = result.json[0]
-        self.assertEqual(result.code, 1 if found["warnings"] else 0)
-        plain = self.ends(result.code, *words)
-        self.assertEqual(plain.out, found["fragment"])
-        self.assertEqual(plain.error, "".join(f"mtasts: setup: {text}\n" for text in found["warnings"]))
-        self.assertEqual(self.ends(result.code, *words, "--commands").lines, found["commands"])
-        of_this_machine = (f"{MODULE} is missing", "/var/lib/mtasts is owned by")
-        found["warnings"] = [text for text in found["warnings"] if not text.startswith(of_this_machine)]
-        return found
+        machine = (f"{MODULE} is missing", "/var/lib/mtasts is owned by")
+        return self.printed("exim", "--exim", f"{self.folder}/exim", *words, of_this_machine=machine)
 
     def warns(self, *words):
         return self.prints(*words)["warnings"]

@@ -6,7 +6,9 @@ import re
 import sys
 
 sys.dont_write_bytecode = True
+import printing  # noqa: E402
 import tools  # noqa: E402
+from printing import code  # noqa: E402
 
 MANUAL = os.path.realpath(f"{os.path.dirname(os.path.realpath(__file__))}/../../docs/postfix-mtasts.8")
 MAIN = {"mail_owner": "postfix", "config_directory": "/etc/postfix", "smtp_tls_security_level": "may", "smtp_dns_support_level": "",
@@ -15,12 +17,7 @@ MAIN = {"mail_owner": "postfix", "config_directory": "/etc/postfix", "smtp_tls_s
 MAP = "socketmap:unix:/run/mtasts/socketmap:policy"
 
 
-def code(text):
-    """What is no comment, nothing empty."""
-    return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-
-
-class SetupPostfix(tools.Case):
+class SetupPostfix(printing.Case):
     def setUp(self):
         super().setUp()
         self.etc = os.path.join(self.folder, "etc")
@@ -58,19 +55,8 @@ esac
         os.chmod(self.write("postconf", script), 0o755)
 
     def prints(self, *words):
-        """The parts of --json; the fragment must be the same as without, and the warnings on standard error."""
-        words = ("setup", "postfix", "--postconf", f"{self.folder}/postconf", *words)
-        result = self.run_program("--json", *words)
-        self.assertIn(result.code, (0, 1), result.error)
-        found = result.json[0]
-        self.assertEqual(result.code, 1 if found["warnings"] else 0)
-        plain = self.ends(result.code, *words)
-        self.assertEqual(plain.out, found["fragment"])
-        self.assertEqual(plain.error, "".join(f"mtasts: setup: {text}\n" for text in found["warnings"]))
-        self.assertEqual(self.ends(result.code, *words, "--commands").lines, found["commands"])
-        of_this_machine = ("/etc/resolv.conf: ", "/etc/ssl/certs/ca-certificates.crt is missing", "/var/lib/mtasts is owned by")
-        found["warnings"] = [text for text in found["warnings"] if not text.startswith(of_this_machine)]
-        return found
+        machine = ("/etc/resolv.conf: ", "/etc/ssl/certs/ca-certificates.crt is missing", "/var/lib/mtasts is owned by")
+        return self.printed("postfix", "--postconf", f"{self.folder}/postconf", *words, of_this_machine=machine)
 
     def line(self, name, *words):
         found = re.findall(rf"^{name} = (.*)$", self.prints(*words)["parts"]["main"], re.M)

@@ -36,11 +36,6 @@ class Case(case.Case):
         self.same(self.taken(to.split("@")[1]), [], "hosts that took it")
         return line
 
-    def says(self, line, *texts):
-        for text in texts:
-            if text not in line:
-                raise AssertionError(f"{text!r} is not in {line!r}")
-
     def expanded(self, function, *arguments, user=None):
         return self.server.expand(self.printed.call(function, *arguments), user)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What is counted of sessions with mail hosts, for reports to their domains (RFC 8460), with a real Exim."""
 from case import Case
-from enforced import host
+from servers.domains import host
 
 
 def trying(domain, **more):

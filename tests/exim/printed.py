@@ -7,7 +7,8 @@ import subprocess
 import config
 import exim as real
 from case import Case
-from enforced import NO_MX, host
+from enforced import NO_MX
+from servers.domains import host
 
 STORE = "/var/lib/mtasts"
 

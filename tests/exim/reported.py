@@ -3,7 +3,7 @@
 from servers import reporting
 from case import Case
 from config import PREFIX
-from enforced import host
+from servers.domains import host
 
 
 class Reported(reporting.Arrived, Case):

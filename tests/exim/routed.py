@@ -3,7 +3,8 @@
 import os
 
 from case import Case
-from enforced import NOT_TRUSTED, host
+from enforced import NOT_TRUSTED
+from servers.domains import host
 
 
 class Smarthost(Case):

@@ -6,7 +6,8 @@ import re
 import config
 import exim as real
 from case import Case
-from enforced import NO_MX, NOT_TRUSTED, host
+from enforced import NO_MX, NOT_TRUSTED
+from servers.domains import host
 from servers import resolver
 
 MANUAL = f"{os.path.dirname(os.path.realpath(__file__))}/../../filters/exim/exim-mtasts.8"

@@ -8,19 +8,14 @@ import time
 
 import exim as real
 from case import Case
-from enforced import NO_MX, host
+from enforced import NO_MX
+from servers.domains import MEETING, host
 
 CROWD = 50
 
 
 class Together(Case):
-    DOMAINS = {
-        "strict.test": {"id": "1", "mx": ["mx.both.test"], "smtp_cert": {"mx.both.test": "wrong-name"}},
-        "lax.test": {"id": "1", "mode": "testing", "mx": ["mx.both.test"]},
-        "free.test": {"hosts": ["10 mx.both.test"]},
-        "may.test": {"id": "1", "mx": ["mx.provider.test"]},
-        "maynot.test": {"id": "1", "mx": ["mx.maynot.test"], "hosts": ["10 mx.provider.test"]},
-        "maytoo.test": {"id": "1", "mx": ["*.provider.test"], "hosts": ["10 mx.provider.test"]},
+    DOMAINS = MEETING | {
         "half.test": {"id": "1", "mx": ["mx.half.test"], "smtp_address": {"mx.half.test": ["198.51.100.200", "2001:db8::25"]}},
         "turned.test": {"hosts": ["10 mx.busy.test"], "smtp": {"mx.busy.test": "banner-421"}},
         "stays.test": {"hosts": ["10 mx.busy.test"]},

@@ -3,7 +3,8 @@
 import os
 
 from case import Case
-from enforced import NO_MX, host
+from enforced import NO_MX
+from servers.domains import host
 
 
 class Trouble(Case):

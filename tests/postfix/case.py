@@ -39,11 +39,6 @@ class Case(case.Case):
         self.same(self.taken(to.split("@")[1])[before:], [], "hosts that took it")
         return line
 
-    def says(self, line, *texts):
-        for text in texts:
-            if text not in line:
-                raise AssertionError(f"{text!r} is not in {line!r}")
-
     def tls(self, host):
         """What the log says of the last TLS session with the host."""
         found = [line for line in self.server.log().splitlines() if f" TLS connection established to {host}[" in line]

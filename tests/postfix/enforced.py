@@ -1,41 +1,20 @@
 # SPDX-License-Identifier: ISC
 """Who gets the mail of domains that enforce, with a real Postfix."""
 from case import NO_ANSWER, UNVERIFIED, Case
+from servers.domains import BROKEN, ENFORCED, SIGNED
 
 NO_TLS = "TLS is required, but was not offered"
 
 
-def host(domain, **more):
-    """One host, inside the policy."""
-    return {"id": "1", "mx": [f"mx.{domain}"]} | {key: {f"mx.{domain}": value} for key, value in more.items()}
-
-
 class Enforced(Case):
-    DOMAINS = {
-        "good.test": host("good.test"),
-        "wrong.test": host("wrong.test", smtp_cert="wrong-name"),
-        "forged.test": host("forged.test", smtp_cert="untrusted"),
+    DOMAINS = ENFORCED | {
         "swapped.test": {"id": "1", "mx": ["mx.swapped.test", "other.test"], "hosts": ["10 mx.swapped.test"],
                          "smtp_cert": {"mx.swapped.test": "wrong-name"}},
-        "old.test": host("old.test", smtp_cert="expired"),
-        "clear.test": host("clear.test", smtp="no-starttls"),
-        "refusing.test": host("refusing.test", smtp="refuse-starttls"),
-        "outside.test": {"id": "1", "mx": ["mx.outside.test"], "hosts": ["10 mx.attacker.test"]},
-        "hidden.test": {"id": "1", "mx": ["mx.hidden.test"], "hosts": ["10 evil.hidden.test"],
-                        "records": ["mx.hidden.test 300 A 198.51.100.40"], "smtp_address": {"evil.hidden.test": ["198.51.100.40"]}},
-        "second.test": {"id": "1", "mx": ["mx2.second.test"], "hosts": ["10 mx1.second.test", "20 mx2.second.test"]},
         "first.test": {"id": "1", "mx": ["mx1.first.test"], "hosts": ["10 mx1.first.test", "20 mx2.first.test"],
                        "smtp": {"mx1.first.test": "down"}},
-        "next.test": {"id": "1", "mx": ["mx1.next.test", "mx2.next.test"], "smtp_cert": {"mx1.next.test": "expired"}},
-        "wild.test": {"id": "1", "mx": ["*.wild.test"], "hosts": ["10 a.b.wild.test", "20 c.wild.test"]},
         "deep.test": {"id": "1", "mx": ["*.deep.test"], "hosts": ["10 a.b.deep.test"]},
-        "case.test": {"id": "1", "mx": ["mX.caSe.test"], "hosts": ["10 Mx.Case.TesT"]},
-        "gone.test": {"id": "1", "mx": ["mx.gone.test"]},
-        "off.test": {"id": "1", "mode": "none", "mx": ["mx.off.test"], "hosts": ["10 mx.elsewhere.test"],
-                     "smtp_cert": {"mx.elsewhere.test": "expired"}},
         "trial.test": {"id": "1", "mode": "testing", "mx": ["mx.trial.test"], "hosts": ["10 mx.trialhost.test"],
                        "smtp_cert": {"mx.trialhost.test": "wrong-name"}},
-        "nothing.test": {"hosts": ["10 mx.nothing.test"], "smtp_cert": {"mx.nothing.test": "self-signed"}},
         "plain.test": {"hosts": ["10 mx.plain.test"], "smtp": {"mx.plain.test": "no-starttls"}},
     }
 
@@ -113,20 +92,9 @@ class Enforced(Case):
 
 class Dane(Case):
     """Postfix's own. DANE comes first, and MTA-STS never rescues what it refuses."""
-    BROKEN = f"3 1 1 {'ab' * 32}"
-    DOMAINS = {
-        "fine.signed.test": {"hosts": ["10 mx.fine.signed.test"], "smtp_cert": {"mx.fine.signed.test": "untrusted"},
-                             "tlsa": {"mx.fine.signed.test": ["3 1 1 SPKI"]}},
-        "both.signed.test": {"id": "1", "mx": ["mx.both.signed.test"], "smtp_cert": {"mx.both.signed.test": "untrusted"},
-                             "tlsa": {"mx.both.signed.test": ["3 1 1 SPKI"]}},
-        "name.signed.test": {"id": "1", "mx": ["mx.name.signed.test"], "smtp_cert": {"mx.name.signed.test": "wrong-name"},
-                             "tlsa": {"mx.name.signed.test": ["3 1 1 SPKI"]}},
-        "bad.signed.test": {"hosts": ["10 mx.bad.signed.test"], "tlsa": {"mx.bad.signed.test": [BROKEN]}},
-        "worse.signed.test": {"id": "1", "mx": ["mx.worse.signed.test"], "tlsa": {"mx.worse.signed.test": [BROKEN]}},
+    DOMAINS = SIGNED | {
         "bogus.signed.test": {"id": "1", "mx": ["mx.bogus.signed.test"], "tlsa": {"mx.bogus.signed.test": ["3 1 1 SPKI"]},
                               "bogus": ["TLSA _25._tcp.mx.bogus.signed.test"]},
-        "clear.signed.test": {"hosts": ["10 mx.clear.signed.test"], "smtp": {"mx.clear.signed.test": "no-starttls"},
-                              "tlsa": {"mx.clear.signed.test": ["3 1 1 SPKI"]}},
         "mixed.signed.test": {"id": "1", "mx": ["mx1.mixed.signed.test", "mx2.mixed.signed.test"], "tlsa": {"mx2.mixed.signed.test": ["3 1 1 SPKI"]}},
         "half.signed.test": {"id": "1", "mx": ["mx1.half.signed.test", "mx2.half.signed.test"], "tlsa": {"mx1.half.signed.test": [BROKEN]}},
         "odd.signed.test": {"id": "1", "mx": ["mx.odd.signed.test"], "tlsa": {"mx.odd.signed.test": [f"9 9 9 {'ab' * 32}"]}},

@@ -6,7 +6,7 @@ import signal
 import threading
 
 from case import NO_ANSWER, Case
-from enforced import host
+from servers.domains import host
 
 MESSAGES, RESTARTS = 60, 4
 

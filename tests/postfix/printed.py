@@ -7,7 +7,7 @@ import subprocess
 
 import postfix as real
 from case import NO_ANSWER, Case
-from enforced import host
+from servers.domains import host
 from servers.covered import PREFIX
 
 STORE = "/var/lib/mtasts"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Ways that are not just a domain's MX, and what the table says to who asks it by hand, with a real Postfix."""
 from case import UNVERIFIED, Case
-from enforced import host
+from servers.domains import host
 
 
 class Routed(Case):

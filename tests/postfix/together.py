@@ -2,20 +2,14 @@
 """Domains, messages and processes that meet, policies that change, with a real Postfix."""
 import reports
 from case import NO_ANSWER, UNVERIFIED, Case
-from enforced import host
+from servers.domains import MEETING, host
 
 CROWD = 50
 REUSE = "smtp_tls_connection_reuse = yes\nsmtp_connection_cache_destinations = open.test, shut.test\n"
 
 
 class Together(Case):
-    DOMAINS = {
-        "strict.test": {"id": "1", "mx": ["mx.both.test"], "smtp_cert": {"mx.both.test": "wrong-name"}},
-        "lax.test": {"id": "1", "mode": "testing", "mx": ["mx.both.test"]},
-        "free.test": {"hosts": ["10 mx.both.test"]},
-        "may.test": {"id": "1", "mx": ["mx.provider.test"]},
-        "maynot.test": {"id": "1", "mx": ["mx.maynot.test"], "hosts": ["10 mx.provider.test"]},
-        "maytoo.test": {"id": "1", "mx": ["*.provider.test"], "hosts": ["10 mx.provider.test"]},
+    DOMAINS = MEETING | {
         "crowd.test": host("crowd.test"),
         "moving.test": host("moving.test") | {"mx_ttl": 2},
         "open.test": {"hosts": ["10 mx.reused.test"], "smtp_cert": {"mx.reused.test": "wrong-name"}},

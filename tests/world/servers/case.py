@@ -23,6 +23,11 @@ class Case:
         if got != expected:
             raise AssertionError(f"{what}: got {got!r}, expected {expected!r}")
 
+    def says(self, line, *texts):
+        for text in texts:
+            if text not in line:
+                raise AssertionError(f"{text!r} is not in {line!r}")
+
     def taken(self, domain):
         """The hosts that took mail for the domain."""
         return [seen["host"] for seen in self.world.mail.seen_list
