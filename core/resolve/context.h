@@ -46,6 +46,7 @@ struct mts {
   mts_hook_cancelled_fn hook_cancelled;
   void *hook_arg;
 
+  bool shared_answered; /* the shared store has, to this process */
   struct {
     uint64_t fetches, failures, alarms; /* policies fetched, attempts that failed, and alarms, since the start */
   } counted;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "resolve/cache.h"
 #include "resolve/life.h"
 #include "resolve/newer.h"
 #include "resolve/shared_entry.h"
@@ -68,6 +69,22 @@ static int64_t now(const struct mts *m) { return mts_clock_now_s(&m->clock); }
 
 static bool is_there(const struct mts *m) { return m->has_shared && m->net && m->net->ops->shared; }
 
+/* To another process, a moment ago. Who was answered itself knows better. */
+static bool is_silent(struct mts *m) {
+  struct mts_store *store = m->shared_answered ? NULL : cache_store(m);
+  bool silent = false;
+  return store && mts_store_silence_get(store, mts_clock_now_ms(&m->clock), &silent) == MTS_OK && silent;
+}
+
+/* A connection that is refused costs nothing, and a later process may well try. */
+static void note(struct sharing *sharing, const struct mts_shared_answer *answer) {
+  struct mts *m = sharing->m;
+  if (!answer->err) m->shared_answered = true;
+  if (!answer->err || mono(m) - sharing->asked_ms < m->shared_ms) return;
+  struct mts_store *store = cache_store(m);
+  if (store) mts_store_silence_put(store, mts_clock_now_ms(&m->clock));
+}
+
 /* Differs over all machines. */
 static bool make_token(struct sharing *sharing) {
   unsigned char bytes[(SHARING_TOKEN_SIZE - 1) / 2];
@@ -83,6 +100,7 @@ static void asked(void *arg, const struct mts_shared_answer *answer) {
   struct sharing *sharing = arg;
   struct mts *m = sharing->m;
   sharing->job = NULL;
+  note(sharing, answer);
   bool sound = answer->err == MTS_OK && answer->count == 1 + SHARED_FIELDS && answer->texts[0].n == 1;
   bool ours = sound && answer->texts[0].p[0] == '1';
   mts_entry_clear(&sharing->found);
@@ -95,7 +113,7 @@ static void asked(void *arg, const struct mts_shared_answer *answer) {
 
 bool sharing_ask(struct sharing *sharing, void (*told)(void *arg, enum sharing_turn turn)) {
   struct mts *m = sharing->m;
-  if (!is_there(m) || !make_token(sharing)) return false;
+  if (!is_there(m) || is_silent(m) || !make_token(sharing)) return false;
   struct keys keys = keys_of(sharing->domain);
   char ms[16];
   snprintf(ms, sizeof ms, "%d", LEASE_MS);
@@ -167,7 +185,7 @@ static bool send(struct sharing *sharing, const struct mts_entry *learned, mts_s
 }
 
 bool sharing_settle(struct sharing *sharing, const struct mts_entry *learned, void (*settled)(void *arg)) {
-  if (!is_there(sharing->m) || (!sharing->leased && !learned)) return false;
+  if (!is_there(sharing->m) || is_silent(sharing->m) || (!sharing->leased && !learned)) return false;
   sharing->settled = settled;
   return make_token(sharing) && send(sharing, learned, answered);
 }

@@ -106,6 +106,8 @@ const char *const store_schema_steps[] = {
     ") WITHOUT ROWID;"
     "CREATE TABLE shared(generation TEXT NOT NULL, moved_at INTEGER NOT NULL);"
     "INSERT INTO shared VALUES('', 0);",
+    /* 4 -> 5 */
+    "ALTER TABLE shared ADD COLUMN silent_at_ms INTEGER DEFAULT 0;", /* see silence.c */
 };
 const int store_schema_version = (int)(sizeof store_schema_steps / sizeof store_schema_steps[0]);
 

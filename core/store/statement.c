@@ -96,6 +96,8 @@ static const char *const texts[STORE_SQL_TOTAL] = {
     [STORE_SQL_SHARED_GET] = "SELECT generation, moved_at FROM shared",
     [STORE_SQL_SHARED_GENERATION] = "UPDATE shared SET generation = ?1",
     [STORE_SQL_SHARED_MOVED] = "UPDATE shared SET moved_at = ?1",
+    [STORE_SQL_SILENCE_GET] = "SELECT silent_at_ms FROM shared",
+    [STORE_SQL_SILENCE_PUT] = "UPDATE shared SET silent_at_ms = ?1",
     [STORE_SQL_STATS] =
         "SELECT (SELECT count(*) FROM " NAMES
         "), count(*), total(mode = 'enforce'), total(mode = 'testing'), total(mode = 'none'),"

@@ -117,6 +117,16 @@ enum mts_err mts_store_sessions(struct mts_store *store, int64_t first_day, int6
 /* Could the store count this row, and read it back the same? */
 bool mts_session_row_is_sound(const struct mts_session_row *row);
 
+/* ---- a shared store that does not answer ---- */
+
+#define MTS_SILENCE_MS 5000
+
+/* Did a process that uses this file find the shared store silent less than MTS_SILENCE_MS before now_ms (of the wall clock)? What was noted at
+ * a later time than now does not count: the clock was set back. Errors: STORE_*. */
+enum mts_err mts_store_silence_get(struct mts_store *store, int64_t now_ms, bool *silent);
+/* Notes it for the others, unless that was done less than MTS_SILENCE_MS ago. Errors: STORE_*. */
+enum mts_err mts_store_silence_put(struct mts_store *store, int64_t now_ms);
+
 /* ---- counters on their way to a shared store, see batches.c ---- */
 
 #define MTS_BATCH_ID_SIZE 33

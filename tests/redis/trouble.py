@@ -147,6 +147,20 @@ class Trouble(Case):
         self.shares("two", f"redis://redis.test:{self.redis.port}")
         self.goes_on("three", f"redis://nowhere.test:{self.redis.port}", said="no address of its host")
 
+    def test_while_it_hangs_one_process_waits_for_it_and_the_next_ones_do_not(self):
+        self.redis.process.send_signal(signal.SIGSTOP)
+        self.assertIn("no answer within", self.lookup("one", shared_timeout_ms=1500).error)
+        noted = time.monotonic()
+        for domain in ("b.test", "c.test"):
+            found = self.lookup("one", domain, shared_timeout_ms=1500)
+            self.assertEqual(found.json[0]["from"], "network")
+            if time.monotonic() - noted < 5:  # it is left alone for so long
+                self.assertEqual(found.error, "", domain)
+        # Another machine finds out for itself.
+        self.assertIn("no answer within", self.lookup("two", shared_timeout_ms=300).error)
+        self.redis.process.send_signal(signal.SIGCONT)
+        self.waits(lambda: self.lookup("one", words=("--no-cache",)).error == "" and self.redis.ask("EXISTS", "mtasts:1:domain:a.test"))
+
     def test_what_talks_nonsense_is_left_alone(self):
         item = b"$1\r\n1\r\n"
         nonsense = {

@@ -48,6 +48,16 @@ static const char version_3[] =
     "NOT NULL,"
     " uri TEXT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY(day, domain)) WITHOUT ROWID;"
     "PRAGMA user_version=3;";
+static const char version_4[] =
+    "ALTER TABLE session ADD COLUMN moved INTEGER DEFAULT 0;"
+    "CREATE TABLE batch( id TEXT NOT NULL, day INTEGER NOT NULL, domain TEXT NOT NULL, type TEXT NOT NULL, policy TEXT NOT NULL,"
+    " result TEXT NOT NULL, mx TEXT NOT NULL, address TEXT NOT NULL, source TEXT NOT NULL, helo TEXT NOT NULL, reason TEXT NOT "
+    "NULL,"
+    " count INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,"
+    " PRIMARY KEY(id, day, domain, type, policy, result, mx, address, source, helo, reason)) WITHOUT ROWID;"
+    "CREATE TABLE shared(generation TEXT NOT NULL, moved_at INTEGER NOT NULL);"
+    "INSERT INTO shared VALUES('generation1', 1799900000);"
+    "PRAGMA user_version=4;";
 
 /* A report can be claimed, handed over and noted, once. */
 static enum mts_err deliver(struct tools *t, struct mts_store *store) {
@@ -86,7 +96,7 @@ static void a_file_of_version_1_is_brought_forward_with_all_that_is_in_it(void *
   int64_t until = 0;
   tools_sql(t->path, version_1);
   struct mts_store *store = tools_open(t);
-  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 4);
+  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 5);
   assert_int_equal(use(t, store), MTS_OK);
   assert_int_equal(mts_store_lease(store, "example.com", "us", t->now_ms, t->now_ms + 1, &taken, &until), MTS_OK);
   assert_true(!taken && until == INT64_C(1800000005000));
@@ -103,7 +113,7 @@ static void a_file_of_version_2_keeps_its_counters_and_can_note_reports(void **s
   tools_sql(t->path, version_1);
   tools_sql(t->path, version_2);
   struct mts_store *store = tools_open(t);
-  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 4);
+  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 5);
   assert_int_equal(tools_sql(t->path, "SELECT count FROM session WHERE domain = 'old.example'"), 41);
   assert_int_equal(use(t, store), MTS_OK);
   assert_int_equal(deliver(t, store), MTS_OK);
@@ -118,10 +128,26 @@ static void a_file_of_version_3_keeps_its_counters_and_counts_on(void **state) {
   tools_sql(t->path, version_2);
   tools_sql(t->path, version_3);
   struct mts_store *store = tools_open(t);
-  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 4);
+  assert_int_equal(tools_sql(t->path, "PRAGMA user_version"), 5);
   assert_int_equal(tools_sql(t->path, "SELECT count - moved FROM session WHERE domain = 'old.example'"), 41);
   assert_int_equal(use(t, store), MTS_OK);
   assert_int_equal(deliver(t, store), MTS_OK);
+  mts_store_close(&store);
+  assert_true(tools_is_sound(t->path));
+}
+
+static void a_file_of_version_4_keeps_what_it_knows_of_the_shared_store(void **state) {
+  struct tools *t = *state;
+  bool silent = true;
+  tools_sql(t->path, version_1);
+  tools_sql(t->path, version_2);
+  tools_sql(t->path, version_3);
+  tools_sql(t->path, version_4);
+  struct mts_store *store = tools_open(t);
+  assert_int_equal(tools_sql(t->path, "SELECT count(*) FROM shared WHERE generation = 'generation1' AND moved_at = 1799900000"), 1);
+  assert_int_equal(mts_store_silence_get(store, t->now_ms, &silent), MTS_OK);
+  assert_false(silent);
+  assert_int_equal(use(t, store), MTS_OK);
   mts_store_close(&store);
   assert_true(tools_is_sound(t->path));
 }
@@ -157,6 +183,7 @@ int main(void) {
       TEST(a_file_of_version_1_is_brought_forward_with_all_that_is_in_it),
       TEST(a_file_of_version_2_keeps_its_counters_and_can_note_reports),
       TEST(a_file_of_version_3_keeps_its_counters_and_counts_on),
+      TEST(a_file_of_version_4_keeps_what_it_knows_of_the_shared_store),
       TEST(of_several_that_open_an_old_file_at_once_each_can_use_it),
   };
   return cmocka_run_group_tests_name("files of older versions", tests, NULL, NULL);
