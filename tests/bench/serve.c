@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -21,6 +22,7 @@
 #define ROUNDS 7
 #define ROUND_MS 700
 #define CLIENTS_MOST 64
+#define PIPELINE_MOST 64
 #define MESSAGE_MOST 256
 
 static char folder[] = "/tmp/mtasts-bench-XXXXXX";
@@ -84,10 +86,36 @@ static int dial_soon(const char *name) {
   return -1;
 }
 
+/* ---- messages ---- */
+
+/* What one client sends to both servers, made before anything is measured: requests for all domains in turn, all of one size, so that any of
+ * them and those behind it can be sent as they lie here. */
+struct messages {
+  size_t request_n, reply_n;
+  char *requests;
+};
+
+/* kind 'p': domains with a policy; 'n': without. */
+static struct messages messages_of(char kind) {
+  static const char found[] = "56:OK secure match=mx.p00000.bench.test servername=hostname,", none[] = "9:NOTFOUND ,";
+  struct messages made = {.request_n = sizeof "24:policy p00000.bench.test," - 1,
+                          .reply_n = kind == 'p' ? sizeof found - 1 : sizeof none - 1};
+  made.requests = malloc((DOMAINS + PIPELINE_MOST) * made.request_n + 1);
+  if (!made.requests) fail("memory");
+  for (unsigned i = 0; i < DOMAINS + PIPELINE_MOST; i++)
+    snprintf(made.requests + i * made.request_n, made.request_n + 1, "24:policy %c%05u.bench.test,", kind, i % DOMAINS);
+  return made;
+}
+
 /* ---- the server that only echoes ---- */
 
+/* Where a reply is longer or shorter than its request, an echo of either would move other bytes than ours. So the echo moves the same ones: it
+ * takes requests of the size of ours and gives for each as many bytes as our reply has. It knows their sizes by a page that both share. */
+static struct messages *echoed;
+
 static void echo(int listener) {
-  static char bytes[65536];
+  static char bytes[65536], replies[65536];
+  static size_t rest[1024]; /* of a request, by connection */
   int poll = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN, .data.fd = listener}, ready[64];
   if (poll < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event)) fail("epoll");
@@ -97,17 +125,23 @@ static void echo(int listener) {
       int fd = ready[i].data.fd;
       if (fd == listener) {
         event.data.fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-        if (event.data.fd >= 0) epoll_ctl(poll, EPOLL_CTL_ADD, event.data.fd, &event);
+        if (event.data.fd < 0) continue;
+        rest[event.data.fd] = 0;
+        epoll_ctl(poll, EPOLL_CTL_ADD, event.data.fd, &event);
         continue;
       }
-      ssize_t n = recv(fd, bytes, sizeof bytes, 0);
-      if (n <= 0 || send(fd, bytes, (size_t)n, MSG_NOSIGNAL) != n) close(fd);
+      ssize_t n = recv(fd, bytes, 16384, 0);
+      size_t came = rest[fd] + (n > 0 ? (size_t)n : 0), reply = came / echoed->request_n * echoed->reply_n;
+      rest[fd] = came % echoed->request_n;
+      if (n <= 0 || (reply && send(fd, replies, reply, MSG_NOSIGNAL) != (ssize_t)reply)) close(fd);
     }
   }
 }
 
 static pid_t start_echo(void) {
   struct sockaddr_un at = place("echo");
+  echoed = mmap(NULL, sizeof *echoed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (echoed == MAP_FAILED) fail("memory");
   int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (listener < 0 || bind(listener, (const struct sockaddr *)&at, sizeof at) || listen(listener, 128)) fail("echo");
   pid_t pid = fork();
@@ -185,18 +219,6 @@ static void fill(const char *path) {
 
 /* ---- asking ---- */
 
-/* What is sent again and again, and how long a reply to it is. kind 'p' or 'n': our server; 'e': the other one. */
-static size_t message(char kind, unsigned number, size_t reply_n, char text[MESSAGE_MOST]) {
-  if (kind != 'e') return (size_t)snprintf(text, MESSAGE_MOST, "24:policy %c%05u.bench.test,", kind, number % DOMAINS);
-  memset(text, 'x', reply_n);
-  return reply_n;
-}
-
-static size_t reply_size(char kind) {
-  static const char found[] = "OK secure match=mx.p00000.bench.test servername=hostname", none[] = "NOTFOUND ";
-  return kind == 'n' ? sizeof none - 1 + 3 : sizeof found - 1 + 4;
-}
-
 struct round {
   double per_s, cpu_us; /* answers in a second; of the server's processor for each */
 };
@@ -206,26 +228,25 @@ struct client {
   size_t read; /* of the reply under way */
 };
 
-static void ask(int fd, char kind, unsigned *number, size_t reply_n, size_t count) {
-  char text[64 * MESSAGE_MOST];
-  size_t n = 0;
-  for (size_t i = 0; i < count; i++) n += message(kind, (*number)++, reply_n, text + n);
-  if (send(fd, text, n, MSG_NOSIGNAL) != (ssize_t)n) fail("send");
+static void ask(int fd, const struct messages *messages, unsigned *number, size_t count) {
+  size_t n = count * messages->request_n;
+  if (send(fd, messages->requests + *number * messages->request_n, n, MSG_NOSIGNAL) != (ssize_t)n) fail("send");
+  *number = (*number + (unsigned)count) % DOMAINS;
 }
 
-/* clients connections with so many requests under way on each, for a time. echo_of: what size the other server's messages have. */
-static struct round run(const char *name, pid_t pid, char kind, char echo_of, size_t clients, size_t under_way, double ms) {
+/* clients connections with so many requests under way on each, for a time. */
+static struct round run(const char *name, pid_t pid, const struct messages *messages, size_t clients, size_t under_way, double ms) {
   struct client each[CLIENTS_MOST];
   struct epoll_event event = {.events = EPOLLIN}, ready[CLIENTS_MOST];
   static char bytes[65536];
   unsigned number = 0;
-  size_t reply_n = reply_size(echo_of), answers = 0;
+  size_t answers = 0;
   int poll = epoll_create1(EPOLL_CLOEXEC);
   for (size_t i = 0; i < clients; i++) {
     each[i] = (struct client){.fd = dial_soon(name)};
     event.data.ptr = &each[i];
     if (epoll_ctl(poll, EPOLL_CTL_ADD, each[i].fd, &event)) fail("epoll");
-    ask(each[i].fd, kind, &number, reply_n, under_way);
+    ask(each[i].fd, messages, &number, under_way);
   }
   double began = now_ms(), began_cpu = cpu_ms(pid), took;
   while ((took = now_ms() - began) < ms) {
@@ -236,10 +257,10 @@ static struct round run(const char *name, pid_t pid, char kind, char echo_of, si
       ssize_t n = recv(client->fd, bytes, sizeof bytes, 0);
       if (n <= 0) fail("recv");
       client->read += (size_t)n;
-      size_t whole = client->read / reply_n;
-      client->read %= reply_n;
+      size_t whole = client->read / messages->reply_n;
+      client->read %= messages->reply_n;
       answers += whole;
-      if (whole) ask(client->fd, kind, &number, reply_n, whole);
+      if (whole) ask(client->fd, messages, &number, whole);
     }
   }
   struct round round = {.per_s = (double)answers / took * 1e3, .cpu_us = (cpu_ms(pid) - began_cpu) / (double)answers * 1e3};
@@ -249,49 +270,54 @@ static struct round run(const char *name, pid_t pid, char kind, char echo_of, si
 }
 
 static void compare_rates(pid_t server, pid_t other, char kind, size_t clients, size_t under_way, int aim_percent, double aim_us) {
-  double rates[ROUNDS], others[ROUNDS], shares[ROUNDS], cpu[ROUNDS];
-  run("socketmap", server, kind, kind, clients, under_way, 300); /* what is asked for lies in memory from now on */
+  double rates[ROUNDS], others[ROUNDS], shares[ROUNDS], cpu[ROUNDS], others_cpu[ROUNDS];
+  struct messages messages = messages_of(kind);
+  *echoed = messages;
+  run("socketmap", server, &messages, clients, under_way, 300); /* what is asked for lies in memory from now on */
   for (size_t i = 0; i < ROUNDS; i++) {
-    struct round echoed = run("echo", other, 'e', kind, clients, under_way, ROUND_MS);
-    struct round ours = run("socketmap", server, kind, kind, clients, under_way, ROUND_MS);
+    struct round plain = run("echo", other, &messages, clients, under_way, ROUND_MS);
+    struct round ours = run("socketmap", server, &messages, clients, under_way, ROUND_MS);
     rates[i] = ours.per_s;
-    others[i] = echoed.per_s;
-    shares[i] = 100 * ours.per_s / echoed.per_s;
+    others[i] = plain.per_s;
+    shares[i] = 100 * ours.per_s / plain.per_s;
     cpu[i] = ours.cpu_us;
+    others_cpu[i] = plain.cpu_us;
   }
+  free(messages.requests);
   double share = median(shares, ROUNDS), us = median(cpu, ROUNDS);
-  printf("%s, %zu connections with %zu under way: %.0f/s, %.0f %% of the echo's %.0f/s, %.2f us of CPU each   (aim: %d %%",
-         kind == 'p' ? "policies" : "absences", clients, under_way, median(rates, ROUNDS), share, median(others, ROUNDS), us,
-         aim_percent);
+  printf(
+      "%s, %zu connections with %zu under way: %.0f/s, %.0f %% of the echo's %.0f/s, %.2f us of CPU each, the echo %.2f   "
+      "(aim: %d %%",
+      kind == 'p' ? "policies" : "absences", clients, under_way, median(rates, ROUNDS), share, median(others, ROUNDS), us,
+      median(others_cpu, ROUNDS), aim_percent);
   if (aim_us > 0) printf(", %.0f us", aim_us);
   printf(")%s\n", share >= aim_percent && (aim_us <= 0 || us <= aim_us) ? "" : "   MISSED");
 }
 
-/* One after the other over all domains. */
-static void ask_all(char kind) {
+/* One after the other over all domains with a policy. */
+static void ask_all(const struct messages *messages) {
   int fd = dial_soon("socketmap");
-  static char bytes[65536];
+  char reply[MESSAGE_MOST], expected[MESSAGE_MOST];
   unsigned number = 0;
   for (unsigned i = 0; i < DOMAINS; i++) {
-    ask(fd, kind, &number, 0, 1);
-    for (size_t n = 0; n < reply_size(kind);) {
-      ssize_t some = recv(fd, bytes, sizeof bytes, 0);
-      if (some <= 0) fail("recv");
-      n += (size_t)some;
-    }
+    ask(fd, messages, &number, 1);
+    snprintf(expected, sizeof expected, "56:OK secure match=mx.p%05u.bench.test servername=hostname,", i);
+    if (recv(fd, reply, messages->reply_n, MSG_WAITALL) != (ssize_t)messages->reply_n) fail("recv");
+    if (memcmp(reply, expected, messages->reply_n) != 0) fail("not the answer that was expected");
   }
   close(fd);
 }
 
 static void start_and_size(const char *store) {
   double took[15];
+  struct messages messages = messages_of('p');
   for (size_t i = 0; i < 15; i++) {
     double began = now_ms();
     pid_t server = start_server(store, "dnssec", "off");
     int fd = dial_soon("socketmap");
     char bytes[MESSAGE_MOST];
     unsigned number = (unsigned)i * 37;
-    ask(fd, 'p', &number, 0, 1);
+    ask(fd, &messages, &number, 1);
     if (recv(fd, bytes, sizeof bytes, 0) <= 0) fail("recv");
     took[i] = now_ms() - began;
     close(fd);
@@ -303,11 +329,12 @@ static void start_and_size(const char *store) {
   pid_t server = start_server(store, "dnssec", "off");
   close(dial_soon("socketmap"));
   long idle = resident_kib(server);
-  ask_all('p');
+  ask_all(&messages);
   long full = resident_kib(server);
   printf("resident: %.1f MB idle, %.1f MB after %d policies   (aim: 7 MB, 15 MB)%s\n", (double)idle / 1024, (double)full / 1024,
          DOMAINS, idle <= 7 * 1024 && full <= 15 * 1024 ? "" : "   MISSED");
   stop(server);
+  free(messages.requests);
 }
 
 /* ---- cold domains ---- */
