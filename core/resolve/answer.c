@@ -1,9 +1,38 @@
 /* SPDX-License-Identifier: ISC
- * The answer's memory, and the words for its parts. */
+ * The answer's memory, its parts that come of what is known, and the words for them. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "resolve/answer.h"
 #include "resolve/hosts.h"
+#include "resolve/life.h"
+#include "sts/verdict.h"
+
+void answer_take_policy(struct mts_answer *answer, const struct mts_entry *entry, enum mts_from from, int64_t now_s) {
+  struct mts_policy *held = (struct mts_policy *)(uintptr_t)answer->policy;
+  mts_policy_free(&held);
+  bool holds = life_policy_holds(entry, now_s);
+  answer->policy = holds ? mts_policy_ref(entry->policy) : NULL;
+  answer->mode = holds ? entry->policy->mode : MTS_MODE_NONE;
+  answer->from = holds ? from : MTS_FROM_NOTHING;
+  answer->fetched_at = holds ? entry->fetched_at : 0;
+  answer->expires_at = holds ? entry->expires_at : 0;
+  answer->checked_at = entry->checked_at;
+  answer->id[0] = 0;
+  if (holds) memccpy(answer->id, entry->id, 0, sizeof answer->id);
+  answer->refresh_error.err = entry->err;
+  answer->refresh_error.at = entry->failed_at;
+  memccpy(answer->refresh_error.detail, entry->detail, 0, sizeof answer->refresh_error.detail);
+}
+
+static bool is_dns_trouble(enum mts_err err) {
+  return (err >= MTS_ERR_DNS_SERVFAIL && err <= MTS_ERR_DNS_NETWORK) || err == MTS_ERR_NET_MODULE;
+}
+
+enum mts_action answer_action(const struct mts *m, const struct mts_answer *answer, bool applies, enum mts_err err) {
+  if (!applies && m->defer_on_dns_failure && is_dns_trouble(err)) return MTS_ACTION_DEFER;
+  return mts_verdict(answer->mode, answer->hosts, answer->host_count, answer->hosts_known);
+}
 
 const char *mts_action_name(enum mts_action action) {
   switch (action) {

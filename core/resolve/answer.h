@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: ISC
- * The words for the parts of an answer, as Lua, JSON and metrics have them. Static. */
+ * The parts of an answer that come of what is known, and the words for them. */
 #ifndef MTASTS_RESOLVE_ANSWER_H
 #define MTASTS_RESOLVE_ANSWER_H
 
-#include "mtasts.h"
+#include "resolve/context.h"
 
+/* The policy of entry, if it holds, and how the last look at the live one went. */
+void answer_take_policy(struct mts_answer *answer, const struct mts_entry *entry, enum mts_from from, int64_t now_s);
+/* What to do with mail, by the mode and the hosts of answer. applies: there is a policy, or a rule that stands for one; err: of the last look. */
+enum mts_action answer_action(const struct mts *m, const struct mts_answer *answer, bool applies, enum mts_err err);
+
+/* As Lua, JSON and metrics have them. Static. */
 const char *answer_guard_name(enum mts_guard guard);
 const char *answer_dnssec_name(enum mts_dnssec dnssec);
 const char *answer_from_name(enum mts_from from);

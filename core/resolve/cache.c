@@ -24,14 +24,13 @@ static void save_again(struct mts *m, struct mts_entry *entry, struct mts_entry 
   cache_put(m, entry);
 }
 
-static bool is_believed(const struct mts *m, int64_t mono_ms, int64_t put_ms) {
-  return mono_ms - put_ms <= (int64_t)m->memory_s * 1000;
-}
+static int64_t believed_until_ms(const struct mts *m, int64_t put_ms) { return put_ms + (int64_t)m->memory_s * 1000; }
 
-bool cache_has(struct mts *m, const char *domain, struct mts_entry *entry) {
-  int64_t put_ms = 0;
-  if (memory_get(m->memory, domain, entry, &put_ms) != MTS_OK) return false;
-  if (is_believed(m, mts_clock_about_mono_ms(&m->clock), put_ms)) return true;
+bool cache_has(struct mts *m, const char *domain, struct mts_entry *entry, struct memory_mark *mark, int64_t *until_ms) {
+  int64_t put_ms;
+  if (memory_get(m->memory, domain, entry, &put_ms, mark) != MTS_OK) return false;
+  *until_ms = believed_until_ms(m, put_ms);
+  if (mts_clock_about_mono_ms(&m->clock) <= *until_ms) return true;
   mts_policy_free(&entry->policy);
   return false;
 }
@@ -43,10 +42,11 @@ enum mts_err cache_get(struct mts *m, const char *domain, bool bypass_memory, st
 enum mts_err cache_get_at(struct mts *m, int64_t mono_ms, const char *domain, bool bypass_memory, struct mts_entry *entry,
                           enum mts_from *from) {
   int64_t put_ms = 0;
+  struct memory_mark mark;
   struct mts_store *store = NULL;
-  if (memory_get(m->memory, domain, entry, &put_ms) == MTS_OK) {
+  if (memory_get(m->memory, domain, entry, &put_ms, &mark) == MTS_OK) {
     *from = MTS_FROM_MEMORY;
-    bool believed = !bypass_memory && is_believed(m, mono_ms, put_ms);
+    bool believed = !bypass_memory && mono_ms <= believed_until_ms(m, put_ms);
     store = believed ? NULL : cache_store(m);
     if (!store) return MTS_OK;
   } else {

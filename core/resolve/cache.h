@@ -11,8 +11,9 @@ enum mts_err cache_get(struct mts *m, const char *domain, bool bypass_memory, st
 /* The same for who knows what time it is on the monotonic clock. */
 enum mts_err cache_get_at(struct mts *m, int64_t mono_ms, const char *domain, bool bypass_memory, struct mts_entry *entry,
                           enum mts_from *from);
-/* Does memory know the domain, and may it be believed without a look into the store? entry needs not be zero; it owns nothing if not. */
-bool cache_has(struct mts *m, const char *domain, struct mts_entry *entry);
+/* Does memory know the domain, and may it be believed without a look into the store? entry needs not be zero; it owns nothing if not.
+ * until_ms: so long it may be believed, on the monotonic clock. */
+bool cache_has(struct mts *m, const char *domain, struct mts_entry *entry, struct memory_mark *mark, int64_t *until_ms);
 /* A policy that another process fetched later stays, and comes into the entry. */
 void cache_put(struct mts *m, struct mts_entry *entry);
 /* The right to ask the network, over all processes. true also when there is no store to agree through. */

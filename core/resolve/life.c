@@ -26,6 +26,13 @@ bool life_is_due(const struct mts_entry *entry, int64_t now_s) {
   return entry->err == MTS_OK || due_at(entry->check_at, now_s);
 }
 
+int64_t life_quiet_until(const struct mts_entry *entry, int64_t now_s) {
+  int64_t until = entry->check_at;
+  if (!life_policy_holds(entry, now_s)) return until;
+  if (entry->refresh_at < until) until = entry->refresh_at;
+  return entry->expires_at < until ? entry->expires_at + 1 : until;
+}
+
 bool life_refresh_is_due(const struct mts_entry *entry, int64_t now_s) { return due_at(entry->refresh_at, now_s); }
 
 bool life_is_held(const struct mts_entry *entry, const char *id, int64_t now_s) {

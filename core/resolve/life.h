@@ -13,8 +13,11 @@
 #define LIFE_FAR_S 691200  /* eight days: no check or refresh is ever planned that far ahead */
 #define LIFE_ALARM_S 86400 /* refreshes that failed this long raise the alarm, and again after as long */
 
-bool life_policy_holds(const struct mts_entry *entry, int64_t now_s);            /* there is one, and it has not expired */
-bool life_is_due(const struct mts_entry *entry, int64_t now_s);                  /* a look at the live policy is due */
+bool life_policy_holds(const struct mts_entry *entry, int64_t now_s); /* there is one, and it has not expired */
+bool life_is_due(const struct mts_entry *entry, int64_t now_s);       /* a look at the live policy is due */
+/* Of what is not due: the first time at which a look is due, or the policy no longer holds. Before now_s all may be otherwise, where the clock
+ * is set back. */
+int64_t life_quiet_until(const struct mts_entry *entry, int64_t now_s);
 bool life_refresh_is_due(const struct mts_entry *entry, int64_t now_s);          /* a GET is due, whatever the id */
 bool life_is_held(const struct mts_entry *entry, const char *id, int64_t now_s); /* the last GET of id failed not long ago */
 /* The record was read: its id is valid until its TTL is over. */

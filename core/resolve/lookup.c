@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "resolve/answer.h"
+#include "resolve/at_once.h"
 #include "resolve/cache.h"
 #include "resolve/flight.h"
 #include "resolve/hosts.h"
 #include "resolve/life.h"
 #include "resolve/trace.h"
-#include "sts/verdict.h"
 
 struct mts_lookup {
   struct work work; /* first */
@@ -198,25 +199,8 @@ void mts_lookup_resume(struct mts_lookup *lookup, const struct mts_opinion *opin
 
 /* ---- policy, hosts, verdict ---- */
 
-static void fill_policy(struct mts_answer *answer, const struct mts_entry *entry, enum mts_from from, int64_t now_s) {
-  struct mts_policy *held = (struct mts_policy *)(uintptr_t)answer->policy;
-  mts_policy_free(&held);
-  bool holds = life_policy_holds(entry, now_s);
-  answer->policy = holds ? mts_policy_ref(entry->policy) : NULL;
-  answer->mode = holds ? entry->policy->mode : MTS_MODE_NONE;
-  answer->from = holds ? from : MTS_FROM_NOTHING;
-  answer->fetched_at = holds ? entry->fetched_at : 0;
-  answer->expires_at = holds ? entry->expires_at : 0;
-  answer->checked_at = entry->checked_at;
-  answer->id[0] = 0;
-  if (holds) memccpy(answer->id, entry->id, 0, sizeof answer->id);
-  answer->refresh_error.err = entry->err;
-  answer->refresh_error.at = entry->failed_at;
-  memccpy(answer->refresh_error.detail, entry->detail, 0, sizeof answer->refresh_error.detail);
-}
-
 static void apply(struct mts_lookup *lookup, int64_t now_s) {
-  fill_policy(lookup->answer, &lookup->entry, lookup->from, now_s);
+  answer_take_policy(lookup->answer, &lookup->entry, lookup->from, now_s);
   if (lookup->rechecked) {
     judge(lookup);
   } else {
@@ -277,15 +261,6 @@ static void ask_hosts_anew(struct mts_lookup *lookup) {
     ask_hosts(lookup);
 }
 
-static bool is_dns_trouble(enum mts_err err) {
-  return (err >= MTS_ERR_DNS_SERVFAIL && err <= MTS_ERR_DNS_NETWORK) || err == MTS_ERR_NET_MODULE;
-}
-
-static enum mts_action action_of(const struct mts *m, const struct mts_answer *answer, bool applies, enum mts_err err) {
-  if (!applies && m->defer_on_dns_failure && is_dns_trouble(err)) return MTS_ACTION_DEFER;
-  return mts_verdict(answer->mode, answer->hosts, answer->host_count, answer->hosts_known);
-}
-
 static void decide(struct mts_lookup *lookup) {
   struct mts_answer *answer = lookup->answer;
   bool applies = answer->policy != NULL;
@@ -297,7 +272,7 @@ static void decide(struct mts_lookup *lookup) {
     memccpy(answer->reason, lookup->opinion.reason, 0, sizeof answer->reason);
   }
   hosts_judge(answer, applies, answer->mode);
-  answer->action = action_of(lookup->m, answer, applies, lookup->entry.err);
+  answer->action = answer_action(lookup->m, answer, applies, lookup->entry.err);
 }
 
 static void judge(struct mts_lookup *lookup) {
@@ -380,27 +355,6 @@ static void note_cache(struct mts_lookup *lookup) {
   }
 }
 
-/* Where memory knows the domain and nothing is due, and neither hosts nor rules nor steps are wanted, there is nothing to walk. */
-static bool answer_at_once(struct mts *m, const struct mts_destination *to, const struct mts_lookup_opts *opts,
-                           struct mts_answer **found) {
-  bool plain = opts && opts->depth == MTS_DEPTH_POLICY && opts->freshness == MTS_USE_CACHED && opts->no_trace;
-  if (!plain || (m->hook && !opts->no_rules) || mts_log_wants(m->log, MTS_LOG_DEBUG)) return false;
-  struct mts_entry entry; /* not zeroed: either memory fills it, or it is not looked at */
-  if (!cache_has(m, to->domain, &entry)) return false;
-  int64_t now_s = mts_clock_about_now_s(&m->clock);
-  struct mts_answer *answer = life_is_due(&entry, now_s) ? NULL : malloc(sizeof *answer);
-  if (answer) {
-    mts_bytes_clear(answer, sizeof *answer);
-    memccpy(answer->domain, to->domain, 0, sizeof answer->domain);
-    answer->smarthost = to->kind == MTS_DEST_SMARTHOST;
-    fill_policy(answer, &entry, MTS_FROM_MEMORY, now_s);
-    answer->action = action_of(m, answer, answer->policy != NULL, entry.err);
-    *found = answer;
-  }
-  mts_policy_free(&entry.policy);
-  return answer;
-}
-
 enum mts_err mts_lookup_start(struct mts *m, const char *destination, const struct mts_lookup_opts *opts, mts_lookup_fn done,
                               void *arg, struct mts_lookup **lookup) {
   context_after_fork(m);
@@ -409,7 +363,8 @@ enum mts_err mts_lookup_start(struct mts *m, const char *destination, const stru
   if (err) return err;
   if (parsed.kind == MTS_DEST_LITERAL) return MTS_ERR_NAME_LITERAL;
   struct mts_answer *found;
-  if (answer_at_once(m, &parsed, opts, &found)) {
+  struct at_once basis;
+  if (at_once_answer(m, &parsed, opts, &basis, &found)) {
     *lookup = NULL;
     done(arg, MTS_OK, found);
     return MTS_OK;

@@ -11,16 +11,24 @@ struct ring {
 
 /* struct mts_entry with its texts packed behind it: ten thousand domains shall fit into a few megabytes. */
 struct cell {
-  struct ring ring;   /* by last use; first, so that a place in the ring is a cell */
+  struct ring ring;   /* by age; first, so that a place in the ring is a cell */
   struct cell *chain; /* same bucket */
+  uint32_t hash, slot;
+  bool unsaved;
   struct mts_policy *policy;
   int64_t put_ms;
   int64_t fetched_at, expires_at, refresh_at, checked_at, check_at, failed_at, failing_since, retry_at, alarmed_at;
-  uint32_t hash, tries;
+  uint32_t tries;
   enum mts_err err;
-  bool unsaved;
   uint16_t id_at, failed_id_at, detail_at; /* offsets in text */
   char text[];                             /* domain, id, failed id, detail; each ends in NUL */
+};
+
+/* What is asked most of a cell, on little room, so that it stays in the processor's cache. */
+struct slot {
+  uint64_t number;    /* of the cell, see struct memory_mark; 0: the slot is free */
+  uint32_t next_free; /* index + 1; 0: none */
+  bool used; /* since the cell came to its place in the ring: to note this is cheaper than to keep the ring in the order of use */
 };
 
 struct memory {
@@ -28,6 +36,10 @@ struct memory {
   size_t buckets; /* a power of two */
   struct cell **table;
   struct ring ring; /* ring.newer is the oldest, ring.older the newest */
+  struct slot *slots;
+  size_t slot_count, slot_capacity;
+  uint32_t free_slot; /* index + 1; 0: none */
+  uint64_t last_number;
   uint32_t seed;
 };
 
@@ -72,11 +84,31 @@ static struct cell **place_of(struct memory *memory, const char *domain, uint32_
   return place;
 }
 
+static bool take_slot(struct memory *memory, uint32_t *index) {
+  if (!memory->free_slot && memory->slot_count == memory->slot_capacity) {
+    size_t capacity = memory->slot_capacity ? 2 * memory->slot_capacity : 64;
+    struct slot *slots = realloc(memory->slots, capacity * sizeof *slots);
+    if (!slots) return false;
+    memory->slots = slots;
+    memory->slot_capacity = capacity;
+  }
+  if (memory->free_slot) {
+    *index = memory->free_slot - 1;
+    memory->free_slot = memory->slots[*index].next_free;
+  } else {
+    *index = (uint32_t)memory->slot_count++;
+  }
+  memory->slots[*index] = (struct slot){.number = ++memory->last_number};
+  return true;
+}
+
 static void drop(struct memory *memory, struct cell **place) {
   struct cell *cell = *place;
   if (!cell) return;
   *place = cell->chain;
   ring_out(cell);
+  memory->slots[cell->slot] = (struct slot){.next_free = memory->free_slot};
+  memory->free_slot = cell->slot + 1;
   mts_policy_free(&cell->policy);
   free(cell);
   memory->count--;
@@ -144,14 +176,34 @@ static struct cell *pack(const struct mts_entry *entry) {
   return cell;
 }
 
-enum mts_err memory_get(struct memory *memory, const char *domain, struct mts_entry *entry, int64_t *put_ms) {
-  struct cell *cell = *place_of(memory, domain, hash_of(memory, domain));
+enum mts_err memory_get(struct memory *memory, const char *domain, struct mts_entry *entry, int64_t *put_ms,
+                        struct memory_mark *mark) {
+  const struct cell *cell = *place_of(memory, domain, hash_of(memory, domain));
   if (!cell) return MTS_ERR_STORE_NONE;
-  ring_out(cell);
-  ring_newest(memory, cell);
+  struct slot *slot = &memory->slots[cell->slot];
+  slot->used = true;
   unpack(cell, entry);
   *put_ms = cell->put_ms;
+  *mark = (struct memory_mark){.number = slot->number, .slot = cell->slot};
   return MTS_OK;
+}
+
+bool memory_has(struct memory *memory, const struct memory_mark *mark) {
+  struct slot *slot = mark->number && mark->slot < memory->slot_count ? &memory->slots[mark->slot] : NULL;
+  if (!slot || slot->number != mark->number) return false;
+  slot->used = true;
+  return true;
+}
+
+/* Of those that were not used since they came to their place in the ring the oldest goes; a used one begins anew. */
+static void make_room(struct memory *memory) {
+  struct cell *oldest = (struct cell *)memory->ring.newer;
+  for (; memory->slots[oldest->slot].used; oldest = (struct cell *)memory->ring.newer) {
+    memory->slots[oldest->slot].used = false;
+    ring_out(oldest);
+    ring_newest(memory, oldest);
+  }
+  drop(memory, place_of(memory, oldest->text, oldest->hash));
 }
 
 enum mts_err memory_put(struct memory *memory, const struct mts_entry *entry, int64_t now_ms) {
@@ -162,9 +214,11 @@ enum mts_err memory_put(struct memory *memory, const struct mts_entry *entry, in
   cell->put_ms = now_ms;
   struct cell **place = place_of(memory, entry->domain, cell->hash);
   if (*place) drop(memory, place);
-  if (memory->count >= memory->max) {
-    struct cell *oldest = (struct cell *)memory->ring.newer;
-    drop(memory, place_of(memory, oldest->text, oldest->hash));
+  if (memory->count >= memory->max) make_room(memory);
+  if (!take_slot(memory, &cell->slot)) {
+    mts_policy_free(&cell->policy);
+    free(cell);
+    return MTS_ERR_NO_MEMORY;
   }
   if (memory->count >= memory->buckets) grow(memory);
   struct cell **bucket = &memory->table[cell->hash & (memory->buckets - 1)];
@@ -212,6 +266,7 @@ void memory_each(struct memory *memory, bool (*each)(void *arg, const struct mts
 void memory_free(struct memory **memory) {
   if (!*memory) return;
   memory_delete(*memory, NULL);
+  free((*memory)->slots);
   free((*memory)->table);
   free(*memory);
   *memory = NULL;
