@@ -11,15 +11,21 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "requests.h"
 
 #define READ_SIZE ((size_t)64 << 10)
-#define REPLY_MAX ((size_t)1 << 20)
+#define SCRATCH_MAX ((size_t)1 << 20)
 #define OUT_MAX ((size_t)4 << 20)
 #define OUT_PAUSE ((size_t)128 << 10) /* with more of it waiting no further request is taken */
 #define OUT_KEEP 4096                 /* memory that a connection keeps for its next answers */
-#define SPARE_MOST 256
-#define LINGER_MS 2000        /* so long what a client still sends is read, lest it lose our last answer */
-#define OVERDUE_SLACK_MS 2000 /* an answer later than its deadline by this much will not come any more */
+#define LINGER_MS 2000                /* so long what a client still sends is read, lest it lose our last answer */
+#define OVERDUE_SLACK_MS 2000         /* an answer later than its deadline by this much will not come any more */
+
+/* What is read at once, and answered before the next is read: told together, with one look at the clock before and one after. */
+struct batch {
+  int64_t began_us;
+  size_t answered[SERVED_COUNT];
+};
 
 struct connection {
   struct connections *all;
@@ -31,107 +37,31 @@ struct connection {
   int64_t active_ms;
   struct mts_buf in, out; /* in: the beginning of a request */
   size_t sent;            /* of out */
-  struct request *first, *last;
-  size_t under_way;
-  unsigned char state; /* of its protocol */
-  bool busy;           /* its requests are being taken */
-  bool eof;            /* the client sends no more */
-  bool ending;         /* no further request is taken */
-  bool lingering;      /* all was said; the client may not have heard */
-  bool dead;           /* freed when it is no longer busy */
+  struct requests_queue queue;
+  struct batch *batch;   /* whose requests are being taken; NULL: nothing is */
+  struct request *taken; /* the one of them that is being served, not yet answered */
+  unsigned char state;   /* of its protocol */
+  bool reading;          /* readable is waited for */
+  bool eof;              /* the client sends no more */
+  bool ending;           /* no further request is taken */
+  bool lingering;        /* all was said; the client may not have heard */
+  bool dead;             /* freed when nothing is being taken any more */
 };
 
 struct connections {
   struct connections_config config;
-  size_t count, under_way;
+  size_t count;
   struct connection *first, *last;
-  struct request *oldest, *youngest;
-  struct request *spare;
-  size_t spare_count;
+  struct requests requests;
   struct mts_buf scratch;
   bool leaving;
   char read[READ_SIZE];
 };
 
-/* The clock that is asked for each request: a duration is told in microseconds. */
 static int64_t now_us(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-/* ---- requests ---- */
-
-static struct request *request_new(struct connection *connection) {
-  struct connections *all = connection->all;
-  struct request *made = all->spare;
-  if (made) {
-    all->spare = made->next;
-    all->spare_count--;
-  } else if (!(made = malloc(sizeof *made))) {
-    return NULL;
-  }
-  *made = (struct request){.arg = connection->arg, .connection = connection, .reply.limit = REPLY_MAX, .began_us = now_us()};
-  if (connection->last)
-    connection->last->next = made;
-  else
-    connection->first = made;
-  connection->last = made;
-  made->older = all->youngest;
-  if (all->youngest)
-    all->youngest->younger = made;
-  else
-    all->oldest = made;
-  all->youngest = made;
-  connection->under_way++;
-  all->under_way++;
-  return made;
-}
-
-static void cancel_work(struct request *request) {
-  mts_lookup_cancel(&request->lookup);
-  rules_cancel(&request->call);
-  free(request->kept);
-  request->kept = NULL;
-}
-
-/* It is no longer under way; its place in the connection's order may remain. */
-static void end_work(struct request *request) {
-  struct connections *all = request->connection->all;
-  cancel_work(request);
-  if (request->older)
-    request->older->younger = request->younger;
-  else
-    all->oldest = request->younger;
-  if (request->younger)
-    request->younger->older = request->older;
-  else
-    all->youngest = request->older;
-  request->connection->under_way--;
-  all->under_way--;
-}
-
-static void unlink_request(struct request *request) {
-  struct connection *connection = request->connection;
-  struct request *before = NULL, *it = connection->first;
-  for (; it != request; it = it->next) before = it;
-  if (before)
-    before->next = request->next;
-  else
-    connection->first = request->next;
-  if (connection->last == request) connection->last = before;
-}
-
-static void request_free(struct request *request) {
-  struct connections *all = request->connection->all;
-  mts_buf_free(&request->reply);
-  if (all->spare_count == SPARE_MOST) {
-    free(request);
-    return;
-  }
-  request->next = all->spare;
-  all->spare = request;
-  all->spare_count++;
 }
 
 /* ---- the end of a connection ---- */
@@ -169,26 +99,34 @@ static void drop(struct connection *connection) {
   struct connections *all = connection->all;
   if (connection->dead) return;
   connection->dead = true;
-  while (connection->first) {
-    struct request *request = connection->first;
-    unlink_request(request);
-    if (!request->answered) end_work(request);
-    request_free(request);
+  while (connection->queue.first) {
+    struct request *request = connection->queue.first;
+    if (!request->answered) requests_answered(&all->requests, &connection->queue, request);
+    requests_leave(&connection->queue, request);
+    requests_free(&all->requests, request);
   }
   event_del(&connection->readable);
   event_del(&connection->writable);
   close(connection->fd);
   unlink_connection(connection);
   all->count--;
-  if (!connection->busy) release(connection);
+  if (!connection->batch) release(connection);
   if (all->config.room) all->config.room(all->config.arg);
 }
 
 static void active(struct connection *connection) {
-  connection->active_ms = mts_clock_coarse_ms();
+  int64_t now_ms = mts_clock_coarse_ms();
+  if (connection->active_ms == now_ms) return; /* its place is right */
+  connection->active_ms = now_ms;
   if (connection->all->last == connection) return;
   unlink_connection(connection);
   link_last(connection);
+}
+
+static bool set_reading(struct connection *connection, bool reading) {
+  if (connection->reading == reading) return true;
+  connection->reading = reading;
+  return (reading ? event_add(&connection->readable, NULL) : event_del(&connection->readable)) == 0;
 }
 
 /* ---- output ---- */
@@ -219,7 +157,7 @@ static bool flush(struct connection *connection) {
 
 /* What can be closed is. false: it was. */
 static bool settle(struct connection *connection) {
-  bool said_all = connection->ending && !connection->first && connection->out.n == 0;
+  bool said_all = connection->ending && !connection->queue.first && connection->out.n == 0;
   if (!said_all || connection->lingering) return true;
   if (connection->eof) {
     drop(connection);
@@ -228,7 +166,7 @@ static bool settle(struct connection *connection) {
   shutdown(connection->fd, SHUT_WR);
   connection->lingering = true;
   active(connection);
-  event_add(&connection->readable, NULL);
+  set_reading(connection, true);
   return true;
 }
 
@@ -237,40 +175,71 @@ static void hear_on(struct connection *connection);
 /* The answers that waited for an earlier one. */
 static enum mts_err hand_out(struct connection *connection) {
   enum mts_err err = MTS_OK;
-  while (!err && connection->first && connection->first->answered) {
-    struct request *request = connection->first;
+  while (!err && connection->queue.first && connection->queue.first->answered) {
+    struct request *request = connection->queue.first;
     err = mts_buf_add(&connection->out, request->reply.p, request->reply.n);
-    unlink_request(request);
-    request_free(request);
+    requests_leave(&connection->queue, request);
+    requests_free(&connection->all->requests, request);
   }
   return err;
 }
 
-static void told(struct request *request, enum served served) {
-  const struct connections_config *config = &request->connection->all->config;
-  if (config->answered) config->answered(config->arg, request->connection->service, served, now_us() - request->began_us);
+static void tell(const struct connection *connection, enum served served, size_t count, int64_t us) {
+  const struct connections_config *config = &connection->all->config;
+  if (config->answered) config->answered(config->arg, connection->service, served, count, us);
+}
+
+static void tell_one(const struct request *request, enum served served) {
+  const struct connection *connection = request->connection;
+  if (connection->batch && connection->batch->began_us == request->began_us)
+    connection->batch->answered[served]++;
+  else
+    tell(connection, served, 1, now_us() - request->began_us);
+}
+
+static void tell_batch(const struct connection *connection, const struct batch *batch) {
+  int64_t us = 0;
+  for (int served = 0; served < SERVED_COUNT; served++) {
+    if (!batch->answered[served]) continue;
+    if (!us) us = now_us() - batch->began_us;
+    tell(connection, (enum served)served, batch->answered[served], us);
+  }
+}
+
+/* It is in no queue. */
+static enum mts_err answer_taken(struct request *request, struct mts_span reply) {
+  struct connection *connection = request->connection;
+  connection->taken = NULL;
+  if (connection->queue.first && connection->service->in_order) {
+    requests_cancel(request);
+    requests_wait_answered(&connection->queue, request);
+    return mts_buf_add(&request->reply, reply.p, reply.n);
+  }
+  enum mts_err err = connection->dead ? MTS_OK : mts_buf_add(&connection->out, reply.p, reply.n);
+  requests_free(&connection->all->requests, request);
+  return err;
+}
+
+static enum mts_err answer_waiting(struct request *request, struct mts_span reply) {
+  struct connection *connection = request->connection;
+  struct requests *requests = &connection->all->requests;
+  bool its_turn = connection->queue.first == request || !connection->service->in_order;
+  requests_answered(requests, &connection->queue, request);
+  requests_cancel(request);
+  if (!its_turn) return mts_buf_add(&request->reply, reply.p, reply.n);
+  enum mts_err err = mts_buf_add(&connection->out, reply.p, reply.n);
+  requests_leave(&connection->queue, request);
+  requests_free(requests, request);
+  return err ? err : hand_out(connection);
 }
 
 void request_answer(struct request *request, struct mts_span reply, enum served served) {
   struct connection *connection = request->connection;
-  bool its_turn = connection->first == request || !connection->service->in_order;
-  end_work(request);
-  told(request, served);
-  request->answered = true;
-  enum mts_err err;
-  if (its_turn) {
-    err = mts_buf_add(&connection->out, reply.p, reply.n);
-    unlink_request(request);
-    request_free(request);
-    if (!err) err = hand_out(connection);
-  } else {
-    err = mts_buf_add(&request->reply, reply.p, reply.n);
-  }
-  if (err) { /* an order without this answer would give the next one to who asked this */
-    drop(connection);
-    return;
-  }
-  if (!connection->busy) hear_on(connection);
+  tell_one(request, served);
+  if (connection->taken == request ? answer_taken(request, reply) : answer_waiting(request, reply))
+    drop(connection); /* an order without this answer would give the next one to who asked this */
+  else if (!connection->batch)
+    hear_on(connection);
 }
 
 void request_is_last(struct request *request) { request->connection->ending = true; }
@@ -303,16 +272,28 @@ void request_refuse(struct request *request, enum refusal refusal) {
 
 static void take_one(struct connection *connection, struct mts_span text, bool broken) {
   struct connections *all = connection->all;
-  bool busy = all->under_way >= all->config.requests_most;
-  struct request *request = request_new(connection);
+  bool busy = all->requests.under_way >= all->config.requests_most;
+  struct request *request = requests_new(&all->requests);
   if (!request) {
     drop(connection);
-  } else if (broken || busy) {
+    return;
+  }
+  request->arg = connection->arg;
+  request->connection = connection;
+  request->began_us = connection->batch->began_us;
+  connection->taken = request;
+  if (broken || busy) {
     if (broken) connection->ending = true;
     request_refuse(request, broken ? REFUSAL_BROKEN : REFUSAL_BUSY);
   } else {
     connection->service->serve(connection->arg, request, text);
   }
+  if (!connection->taken) return;
+  connection->taken = NULL; /* its answer comes later */
+  if (connection->dead)
+    requests_free(&all->requests, request);
+  else
+    requests_wait(&all->requests, &connection->queue, request);
 }
 
 /* Takes what is whole of in; how much it was. */
@@ -321,7 +302,7 @@ static size_t take_requests(struct connection *connection, struct mts_span in) {
   size_t at = 0;
   while (at < in.n && !connection->ending && !connection->dead) {
     size_t waiting = connection->out.n - connection->sent, used = 0;
-    if (connection->under_way >= connection->all->config.per_connection_most || waiting >= OUT_PAUSE) break;
+    if (connection->queue.count >= connection->all->config.per_connection_most || waiting >= OUT_PAUSE) break;
     struct mts_span rest = mts_span(in.p + at, in.n - at), text;
     enum take took = service->take(rest, connection->eof, &used, &text);
     if (took == TAKE_MORE) break;
@@ -337,19 +318,13 @@ static bool wants_more(const struct connection *connection) {
   if (connection->eof || connection->ending) return false;
   if (connection->out.n - connection->sent >= OUT_PAUSE) return false;
   if (connection->in.n >= connection->service->request_most) return false; /* whole requests lie here */
-  return connection->under_way < connection->all->config.per_connection_most;
-}
-
-static void set_reading(struct connection *connection) {
-  if (wants_more(connection))
-    event_add(&connection->readable, NULL);
-  else
-    event_del(&connection->readable);
+  return connection->queue.count < connection->all->config.per_connection_most;
 }
 
 /* Takes requests from what came before and came now, sends what is answered. */
 static void hear(struct connection *connection, struct mts_span now) {
-  connection->busy = true;
+  struct batch batch = {.began_us = now_us()};
+  connection->batch = &batch;
   if (connection->in.n) {
     bool fits = mts_buf_add(&connection->in, now.p, now.n) == MTS_OK;
     size_t used = fits ? take_requests(connection, mts_span(connection->in.p, connection->in.n)) : 0;
@@ -365,8 +340,10 @@ static void hear(struct connection *connection, struct mts_span now) {
     if (!connection->dead && used < now.n && mts_buf_add(&connection->in, now.p + used, now.n - used)) drop(connection);
   }
   if (!connection->dead && connection->eof && !wants_more(connection) && connection->in.n == 0) connection->ending = true;
-  if (!connection->dead && flush(connection) && settle(connection) && !connection->lingering) set_reading(connection);
-  connection->busy = false;
+  tell_batch(connection, &batch);
+  if (!connection->dead && flush(connection) && settle(connection) && !connection->lingering)
+    set_reading(connection, wants_more(connection));
+  connection->batch = NULL;
   if (connection->dead) release(connection);
 }
 
@@ -408,7 +385,7 @@ enum mts_err connections_new(const struct connections_config *config, struct con
   if (!made) return MTS_ERR_NO_MEMORY;
   memset(made, 0, offsetof(struct connections, read));
   made->config = *config;
-  made->scratch.limit = REPLY_MAX;
+  made->scratch.limit = SCRATCH_MAX;
   *connections = made;
   return MTS_OK;
 }
@@ -418,11 +395,7 @@ void connections_free(struct connections **connections) {
   if (!it) return;
   it->config.room = NULL;
   while (it->first) drop(it->first);
-  while (it->spare) {
-    struct request *request = it->spare;
-    it->spare = request->next;
-    free(request);
-  }
+  requests_clear(&it->requests);
   mts_buf_free(&it->scratch);
   free(it);
   *connections = NULL;
@@ -430,7 +403,7 @@ void connections_free(struct connections **connections) {
 
 bool connections_full(const struct connections *connections) { return connections->count >= connections->config.connections_most; }
 size_t connections_count(const struct connections *connections) { return connections->count; }
-size_t connections_requests(const struct connections *connections) { return connections->under_way; }
+size_t connections_requests(const struct connections *connections) { return connections->requests.under_way; }
 
 enum mts_err connections_add(struct connections *connections, int fd, const struct service *service, void *arg) {
   struct connection *made = connections_full(connections) ? NULL : calloc(1, sizeof *made);
@@ -449,7 +422,7 @@ enum mts_err connections_add(struct connections *connections, int fd, const stru
   event_assign(&made->writable, connections->config.base, fd, EV_WRITE, can_write, made);
   link_last(made);
   connections->count++;
-  if (event_add(&made->readable, NULL) == 0) return MTS_OK;
+  if (set_reading(made, true)) return MTS_OK;
   drop(made);
   return MTS_ERR_NO_MEMORY;
 }
@@ -461,11 +434,12 @@ void connections_tick(struct connections *connections) {
     next = it->next;
     int64_t quiet_ms = now_ms - it->active_ms;
     if (quiet_ms < LINGER_MS && quiet_ms < connections->config.idle_ms) break; /* so are those behind it */
-    bool idle = it->under_way == 0 && quiet_ms >= connections->config.idle_ms;
+    bool idle = it->queue.under_way == 0 && quiet_ms >= connections->config.idle_ms;
     if (idle || (it->lingering && quiet_ms >= LINGER_MS)) drop(it);
   }
   int64_t latest_us = now_us() - (connections->config.deadline_ms + OVERDUE_SLACK_MS) * 1000;
-  while (connections->oldest && connections->oldest->began_us <= latest_us) request_refuse(connections->oldest, REFUSAL_OVERDUE);
+  const struct requests *requests = &connections->requests;
+  while (requests->oldest && requests->oldest->began_us <= latest_us) request_refuse(requests->oldest, REFUSAL_OVERDUE);
 }
 
 void connections_leave(struct connections *connections) {
@@ -475,7 +449,7 @@ void connections_leave(struct connections *connections) {
     next = it->next;
     it->ending = true;
     mts_buf_free(&it->in);
-    event_del(&it->readable);
-    if (!it->busy) hear_on(it);
+    set_reading(it, false);
+    if (!it->batch) hear_on(it);
   }
 }

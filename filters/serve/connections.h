@@ -23,13 +23,12 @@ struct request {
   struct rules_call *call;
   void *kept;             /* of malloc's, freed with the request; NULL: nothing */
   uint16_t variant, port; /* which of its protocol's questions it is, and about which port */
+  int64_t began_us;       /* when it was read, on the monotonic clock: the same of all that were read together */
   /* Not for others. */
   struct connection *connection;
   struct request *next;            /* of the connection, in the order of arrival */
   struct request *older, *younger; /* of all */
-  int64_t began_us;
   bool answered;
-  enum served served;
   struct mts_buf reply; /* that waits for an earlier one */
 };
 
@@ -50,10 +49,10 @@ struct connections_config {
   struct mts_log *log;
   size_t connections_most;    /* at once */
   size_t requests_most;       /* under way at once, of all connections */
-  size_t per_connection_most; /* of one */
+  size_t per_connection_most; /* of one, those included whose answer waits for an earlier one */
   int64_t idle_ms, deadline_ms;
-  /* A request was answered, us microseconds after it was taken. */
-  void (*answered)(void *arg, const struct service *service, enum served served, int64_t us);
+  /* So many requests were answered, us microseconds after they were read: those that came together and left together are told together. */
+  void (*answered)(void *arg, const struct service *service, enum served served, size_t count, int64_t us);
   /* There is room for a connection again, or a file descriptor may be free. */
   void (*room)(void *arg);
   void *arg;

@@ -54,7 +54,7 @@ static void policy_known(void *arg, enum mts_err err, struct mts_answer *answer)
   struct mts_buf text = {.limit = POLICY_TEXT_MAX};
   request->lookup = NULL;
   bool waits = !err && answer->action == MTS_ACTION_DEFER;
-  if (!err) metrics_answer(functions->metrics, answer);
+  if (!err) metrics_answer(functions->metrics, answer->from);
   if (!err) err = waits ? policy_text_why(answer, &text) : policy_text(answer, &text);
   if (err)
     request_refuse(request, REFUSAL_MEMORY);

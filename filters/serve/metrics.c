@@ -36,19 +36,19 @@ void metrics_free(struct metrics **metrics) {
   *metrics = NULL;
 }
 
-void metrics_request(struct metrics *metrics, const char *protocol, enum served served, int64_t us) {
+void metrics_request(struct metrics *metrics, const char *protocol, enum served served, size_t count, int64_t us) {
   struct of_protocol *of = metrics->protocols, *end = of + METRICS_SERVICES_MOST;
   while (of < end && of->name && of->name != protocol && strcmp(of->name, protocol) != 0) of++;
   if (of == end) return;
   of->name = protocol;
   size_t i = 0;
   while (i < BOUNDS && us > bounds_us[i]) i++;
-  of->took[i]++;
-  of->total_us += us > 0 ? (uint64_t)us : 0;
-  of->served[served]++;
+  of->took[i] += count;
+  of->total_us += us > 0 ? (uint64_t)us * count : 0;
+  of->served[served] += count;
 }
 
-void metrics_answer(struct metrics *metrics, const struct mts_answer *answer) { metrics->from[answer->from]++; }
+void metrics_answer(struct metrics *metrics, enum mts_from from) { metrics->from[from]++; }
 
 void metrics_lookup(struct metrics *metrics, bool at_once) { metrics->lookups[at_once]++; }
 

@@ -12,12 +12,12 @@
 struct metrics;
 enum mts_err metrics_new(struct metrics **metrics);
 void metrics_free(struct metrics **metrics);
-/* A request of the protocol of this name (static) was answered, us microseconds after it was taken. */
-void metrics_request(struct metrics *metrics, const char *protocol, enum served served, int64_t us);
+/* So many requests of the protocol of this name (static) were answered, each us microseconds after it was read. */
+void metrics_request(struct metrics *metrics, const char *protocol, enum served served, size_t count, int64_t us);
 /* A lookup was answered at once from what is known, or had to wait for the network or a rule. */
 void metrics_lookup(struct metrics *metrics, bool at_once);
-/* Where the policy of an answer came from. */
-void metrics_answer(struct metrics *metrics, const struct mts_answer *answer);
+/* An answer was given whose policy came from there. */
+void metrics_answer(struct metrics *metrics, enum mts_from from);
 
 /* What is true at this moment. */
 struct metrics_now {

@@ -6,48 +6,32 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "resolve/context.h"
+#include "kept_answers.h"
 #include "socketmap.h"
 #include "tls_policy.h"
 
-#define KEY_MAX 1024  /* no domain is that long */
-#define KEPT_LEAST 64 /* entries for enforce, for as long as DNS allows */
-#define KEPT_MOST 65536
+#define KEY_MAX 1024    /* no domain is that long */
 #define KEPT_MS 3600000 /* whatever the TTL */
 #define TROUBLE_MS 5000 /* what is told when DNS fails; each message of a queue asks again */
 
 enum { MAP_POLICY, MAP_POLICY_TLSRPT };
-
-struct kept {
-  struct mts_policy *policy; /* it was made for */
-  int64_t until_ms;
-  enum tls_policy kind;
-  uint16_t port;
-  bool smarthost;
-  size_t domain_n, text_n;
-  char texts[]; /* domain, NUL, text, NUL */
-};
 
 struct policy_map {
   struct rules *rules;
   struct mts_log *log;
   struct metrics *metrics;
   bool dane;
-  size_t kept_mask;
-  struct kept **kept; /* by a hash of the domain; a newer one takes the place */
+  struct kept_answers *kept;
+  int64_t looked_us, now_s; /* the time of day, for the requests that were read then */
 };
 
-/* ---- entries that are kept ---- */
+/* ---- answers that are kept ---- */
 
-static const char *kept_text(const struct kept *kept) { return kept->texts + kept->domain_n + 1; }
-
-static struct kept **place_of(const struct policy_map *map, const char *domain) {
-  return &map->kept[mts_span_hash(mts_span_of(domain)) & map->kept_mask];
-}
+static int64_t now_ms(const struct policy_map *map) { return mts_clock_about_mono_ms(&rules_context(map->rules)->clock); }
 
 static bool same_policy(const struct mts_policy *a, const struct mts_policy *b) {
   if (a == b) return true;
-  if (a->mode != b->mode || a->mx_count != b->mx_count || a->max_age_s != b->max_age_s) return false;
+  if (!a || !b || a->mode != b->mode || a->mx_count != b->mx_count || a->max_age_s != b->max_age_s) return false;
   for (size_t i = 0; i < a->mx_count; i++)
     if (strcmp(a->mx[i], b->mx[i]) != 0) return false;
   return true;
@@ -55,45 +39,46 @@ static bool same_policy(const struct mts_policy *a, const struct mts_policy *b) 
 
 /* What a rule says is asked anew each time. */
 static bool may_keep(const struct policy_map *map, const struct mts_answer *answer) {
-  return map->kept && answer->policy && answer->from != MTS_FROM_RULE && !rules_judge(map->rules);
+  return answer->from != MTS_FROM_RULE && !rules_judge(map->rules);
 }
 
-static const struct kept *find_kept(const struct policy_map *map, const struct mts_answer *answer, uint16_t port) {
-  if (!may_keep(map, answer)) return NULL;
-  const struct kept *kept = *place_of(map, answer->domain);
-  bool fits = kept && kept->port == port && kept->smarthost == answer->smarthost && strcmp(kept->texts, answer->domain) == 0 &&
-              mts_clock_coarse_ms() < kept->until_ms && same_policy(kept->policy, answer->policy);
+/* What was made for the same policy, and took its hosts. */
+static struct kept_answer *find_fitting(const struct policy_map *map, const struct mts_answer *answer, uint16_t port) {
+  if (answer->mode != MTS_MODE_ENFORCE || !may_keep(map, answer)) return NULL;
+  char key[KEPT_KEY_SIZE];
+  struct kept_answer *kept = kept_answers_find(map->kept, kept_key(answer->domain, answer->smarthost, port, key));
+  bool fits = kept && kept->policy && now_ms(map) < kept->until_ms && same_policy(kept->policy, answer->policy);
   return fits ? kept : NULL;
 }
 
-static void free_kept(struct kept **kept) {
-  if (*kept) mts_policy_free(&(*kept)->policy);
-  free(*kept);
-  *kept = NULL;
+static enum mts_err make_reply(enum tls_policy kind, struct mts_span text, struct mts_buf *out) {
+  static const enum socketmap_status statuses[] = {[TLS_POLICY_ENTRY] = SOCKETMAP_OK,
+                                                   [TLS_POLICY_NONE] = SOCKETMAP_NOTFOUND,
+                                                   [TLS_POLICY_TEMPORARY] = SOCKETMAP_TEMP,
+                                                   [TLS_POLICY_ASK_HOSTS] = SOCKETMAP_NOTFOUND};
+  return socketmap_reply(statuses[kind], text, out);
 }
 
-/* ttl_s: of what it was made of besides the policy. */
-static void keep(struct policy_map *map, const struct mts_answer *answer, uint16_t port, uint32_t ttl_s, enum tls_policy kind,
-                 const struct mts_buf *text) {
+/* ttl_s: of what it was made of besides the policy. NULL: it is not kept. */
+static struct kept_answer *keep(struct request *request, const struct mts_answer *answer, uint32_t ttl_s, enum tls_policy kind,
+                                struct mts_span text) {
+  struct policy_map *map = request->arg;
   int64_t ms = (int64_t)ttl_s * 1000;
   if (ms > KEPT_MS) ms = KEPT_MS;
   if (kind == TLS_POLICY_TEMPORARY) ms = TROUBLE_MS;
-  if (!ms || !may_keep(map, answer)) return;
-  size_t domain_n = strlen(answer->domain);
-  struct kept *made = malloc(sizeof *made + domain_n + 1 + text->n + 1);
-  if (!made) return;
-  *made = (struct kept){.policy = mts_policy_ref((struct mts_policy *)(uintptr_t)answer->policy),
-                        .until_ms = mts_clock_coarse_ms() + ms,
-                        .kind = kind,
-                        .port = port,
-                        .smarthost = answer->smarthost,
-                        .domain_n = domain_n,
-                        .text_n = text->n};
-  memcpy(made->texts, answer->domain, domain_n + 1);
-  memcpy(made->texts + domain_n + 1, text->p, text->n + 1);
-  struct kept **place = place_of(map, answer->domain);
-  free_kept(place);
-  *place = made;
+  struct mts_buf *reply = request_scratch(request);
+  if (!ms || !may_keep(map, answer) || make_reply(kind, text, reply)) return NULL;
+  char key[KEPT_KEY_SIZE];
+  struct mts_span within = mts_span(reply->p + reply->n - 1 - text.n, text.n); /* before the comma */
+  return kept_answers_keep(map->kept, kept_key(answer->domain, answer->smarthost, request->port, key), answer->policy, kind,
+                           now_ms(map) + ms, mts_span(reply->p, reply->n), within);
+}
+
+/* From now on it leaves without a lookup, for as long as that would give the same answer. Not what the log has to tell of. */
+static void rest_on(struct kept_answer *kept, const struct at_once *basis) {
+  if (kept->kind == TLS_POLICY_TEMPORARY) return;
+  kept->basis = *basis;
+  if (kept->until_ms <= basis->until_ms) kept->basis.until_ms = kept->until_ms - 1;
 }
 
 /* ---- answers ---- */
@@ -108,22 +93,20 @@ static void reply(struct request *request, enum socketmap_status status, struct 
 
 static void not_found(struct request *request) { reply(request, SOCKETMAP_NOTFOUND, mts_span(NULL, 0), SERVED_NOT_FOUND); }
 
+static enum served served_of(enum tls_policy kind) {
+  return kind == TLS_POLICY_ENTRY ? SERVED_FOUND : kind == TLS_POLICY_TEMPORARY ? SERVED_TEMPORARY : SERVED_NOT_FOUND;
+}
+
 static void say(struct request *request, const struct mts_answer *answer, enum tls_policy kind, struct mts_span text) {
   struct policy_map *map = request->arg;
-  switch (kind) {
-    case TLS_POLICY_ENTRY:
-      reply(request, SOCKETMAP_OK, text, SERVED_FOUND);
-      break;
-    case TLS_POLICY_NONE:
-    case TLS_POLICY_ASK_HOSTS:
-      not_found(request);
-      break;
-    case TLS_POLICY_TEMPORARY:
-      mts_log_seldom(map->log, MTS_LOG_WARNING, answer->domain, answer->domain, "Postfix is told to try again later: %.*s",
-                     (int)text.n, text.p);
-      reply(request, SOCKETMAP_TEMP, text, SERVED_TEMPORARY);
-      break;
-  }
+  struct mts_buf *scratch = request_scratch(request);
+  if (kind == TLS_POLICY_TEMPORARY)
+    mts_log_seldom(map->log, MTS_LOG_WARNING, answer->domain, answer->domain, "Postfix is told to try again later: %.*s",
+                   (int)text.n, text.p);
+  if (make_reply(kind, text, scratch))
+    request_refuse(request, REFUSAL_MEMORY);
+  else
+    request_answer(request, mts_span(scratch->p, scratch->n), served_of(kind));
 }
 
 /* For Postfix 3.10, the policy itself with it. */
@@ -156,7 +139,7 @@ static void hosts_known(void *arg, enum mts_err err, struct mts_answer *answer) 
   enum tls_policy kind = TLS_POLICY_TEMPORARY;
   if (!err) err = tls_policy_make(answer, true, map->dane, &text, &kind);
   if (!err) {
-    if (kind != TLS_POLICY_NONE) keep(map, answer, request->port, answer->hosts_ttl_s, kind, &text);
+    if (kind != TLS_POLICY_NONE && answer->policy) keep(request, answer, answer->hosts_ttl_s, kind, mts_span(text.p, text.n));
     conclude(request, answer, kind, mts_span(text.p, text.n));
   } else {
     request_refuse(request, REFUSAL_MEMORY);
@@ -180,54 +163,94 @@ static void ask(struct request *request, const char *key, enum mts_depth depth, 
 }
 
 static void ask_hosts(struct request *request, const struct mts_answer *answer) {
-  char key[MTS_NAME_SIZE + 3];
-  mts_text_format(key, sizeof key, answer->smarthost ? "[%s]" : "%s", answer->domain);
-  ask(request, key, MTS_DEPTH_HOSTS, hosts_known);
+  char key[KEPT_KEY_SIZE];
+  ask(request, kept_key(answer->domain, answer->smarthost, 0, key).p, MTS_DEPTH_HOSTS, hosts_known);
 }
 
-static void say_and_keep(struct request *request, const struct mts_answer *answer, enum tls_policy kind,
-                         const struct mts_buf *text) {
-  if (kind == TLS_POLICY_ENTRY) keep(request->arg, answer, request->port, UINT32_MAX, kind, text);
-  conclude(request, answer, kind, mts_span(text->p, text->n));
-}
-
-static void policy_known(void *arg, enum mts_err err, struct mts_answer *answer) {
-  struct request *request = arg;
+/* basis: what the answer hangs on; NULL: it took more than memory. */
+static void decide(struct request *request, struct mts_answer *answer, const struct at_once *basis) {
   struct policy_map *map = request->arg;
-  request->lookup = NULL;
   struct mts_buf text = {.limit = TLS_POLICY_MAX};
   enum tls_policy kind = TLS_POLICY_TEMPORARY;
-  if (!err) metrics_answer(map->metrics, answer);
-  const struct kept *kept = err || answer->mode != MTS_MODE_ENFORCE ? NULL : find_kept(map, answer, request->port);
-  if (kept)
-    conclude(request, answer, kept->kind, mts_span(kept_text(kept), kept->text_n));
-  else if (err || tls_policy_make(answer, false, map->dane, &text, &kind))
+  metrics_answer(map->metrics, answer->from);
+  struct kept_answer *kept = find_fitting(map, answer, request->port);
+  bool fits = kept, made = fits || tls_policy_make(answer, false, map->dane, &text, &kind) == MTS_OK;
+  bool lasts = kind == TLS_POLICY_ENTRY || (kind == TLS_POLICY_NONE && basis);
+  if (made && !fits && lasts) kept = keep(request, answer, UINT32_MAX, kind, mts_span(text.p, text.n));
+  if (kept && basis) rest_on(kept, basis);
+  if (!made)
     request_refuse(request, REFUSAL_MEMORY);
+  else if (fits)
+    conclude(request, answer, kept->kind, kept_text(kept));
   else if (kind == TLS_POLICY_ASK_HOSTS)
     ask_hosts(request, answer);
   else
-    say_and_keep(request, answer, kind, &text);
+    conclude(request, answer, kind, mts_span(text.p, text.n));
   mts_buf_free(&text);
   mts_answer_free(&answer);
 }
 
-/* Of a next hop, as in "[host]:587"; 0: none is named. */
-static uint16_t port_of(const char *key) {
-  struct mts_destination destination;
-  if (!strchr(key, ':') || mts_destination_parse(mts_span_of(key), &destination)) return 0;
-  return destination.port;
+static void policy_known(void *arg, enum mts_err err, struct mts_answer *answer) {
+  struct request *request = arg;
+  request->lookup = NULL;
+  if (err)
+    request_refuse(request, REFUSAL_MEMORY);
+  else
+    decide(request, answer, NULL);
+}
+
+static void ask_policy(struct request *request, const char *key) {
+  struct policy_map *map = request->arg;
+  struct mts_destination to;
+  struct at_once basis;
+  struct mts_answer *answer;
+  static const struct mts_lookup_opts opts = {.depth = MTS_DEPTH_POLICY, .freshness = MTS_USE_CACHED, .no_trace = true};
+  enum mts_err err = mts_destination_parse(mts_span_of(key), &to);
+  if (err == MTS_ERR_NO_MEMORY) {
+    request_refuse(request, REFUSAL_MEMORY);
+    return;
+  }
+  if (err || to.kind == MTS_DEST_LITERAL) { /* what is no domain has no policy */
+    not_found(request);
+    return;
+  }
+  request->port = to.port; /* of a next hop, as in "[host]:587" */
+  if (at_once_answer(rules_context(map->rules), &to, &opts, &basis, &answer)) {
+    metrics_lookup(map->metrics, true);
+    decide(request, answer, &basis);
+  } else {
+    ask(request, key, MTS_DEPTH_POLICY, policy_known);
+  }
+}
+
+/* The answer that is kept of this very request. false: there is none, or it does not count now. */
+static bool say_kept(struct request *request, struct mts_span key) {
+  struct policy_map *map = request->arg;
+  const struct kept_answer *kept = kept_answers_find(map->kept, key);
+  if (!kept || (request->variant == MAP_POLICY_TLSRPT && kept->kind == TLS_POLICY_ENTRY)) return false; /* policy_ttl changes */
+  struct mts *m = rules_context(map->rules);
+  if (map->looked_us != request->began_us) {
+    map->looked_us = request->began_us;
+    map->now_s = mts_clock_about_now_s(&m->clock);
+  }
+  if (!at_once_holds(m, &kept->basis, request->began_us / 1000, map->now_s)) return false;
+  metrics_lookup(map->metrics, true);
+  metrics_answer(map->metrics, kept->policy ? MTS_FROM_MEMORY : MTS_FROM_NOTHING);
+  request_answer(request, kept_reply(kept), served_of(kept->kind));
+  return true;
 }
 
 static void serve(void *arg, struct request *request, struct mts_span text) {
   (void)arg;
-  struct mts_span name, key;
+  struct mts_span key;
   char copy[KEY_MAX];
-  bool whole = socketmap_split(text, &name, &key);
-  bool plain = whole && mts_span_equals(name, "policy"), reports = whole && mts_span_equals(name, "policy-tlsrpt");
+  bool plain = socketmap_is_about(text, "policy", &key), reports = !plain && socketmap_is_about(text, "policy-tlsrpt", &key);
   if (!plain && !reports) {
     reply(request, SOCKETMAP_PERM, mts_span_of("there is no map of this name; there are: policy, policy-tlsrpt"), SERVED_ERROR);
     return;
   }
+  request->variant = reports ? MAP_POLICY_TLSRPT : MAP_POLICY;
+  if (say_kept(request, key)) return;
   /* Postfix asks for ".parent" where the domain is not found; a policy is of just one domain (RFC 8461 3.4). */
   if (key.n == 0 || key.n >= sizeof copy || key.p[0] == '.' || memchr(key.p, 0, key.n)) {
     not_found(request);
@@ -235,9 +258,7 @@ static void serve(void *arg, struct request *request, struct mts_span text) {
   }
   memcpy(copy, key.p, key.n);
   copy[key.n] = 0;
-  request->variant = reports ? MAP_POLICY_TLSRPT : MAP_POLICY;
-  request->port = port_of(copy);
-  ask(request, copy, MTS_DEPTH_POLICY, policy_known);
+  ask_policy(request, copy);
 }
 
 static void refuse(enum refusal refusal, struct request *request, struct mts_buf *out) {
@@ -258,14 +279,15 @@ enum mts_err policy_map_new(struct rules *rules, const struct mts_settings *sett
                             struct policy_map **map) {
   struct policy_map *made = calloc(1, sizeof *made);
   if (!made) return MTS_ERR_NO_MEMORY;
-  size_t count = KEPT_LEAST, wanted = settings_number(settings, SETTING_memory_entries);
-  while (count < 2 * wanted && count < KEPT_MOST) count *= 2; /* so that few have to share a place */
   made->rules = rules;
   made->log = log;
   made->metrics = metrics;
   made->dane = settings_choice(settings, SETTING_dnssec) != DNSSEC_CHOICE_OFF;
-  made->kept_mask = count - 1;
-  made->kept = wanted ? calloc(count, sizeof *made->kept) : NULL;
+  enum mts_err err = kept_answers_new(settings_number(settings, SETTING_memory_entries), &made->kept);
+  if (err) {
+    free(made);
+    return err;
+  }
   *map = made;
   return MTS_OK;
 }
@@ -273,8 +295,7 @@ enum mts_err policy_map_new(struct rules *rules, const struct mts_settings *sett
 void policy_map_free(struct policy_map **map) {
   struct policy_map *it = *map;
   if (!it) return;
-  for (size_t i = 0; it->kept && i <= it->kept_mask; i++) free_kept(&it->kept[i]);
-  free(it->kept);
+  kept_answers_free(&it->kept);
   free(it);
   *map = NULL;
 }

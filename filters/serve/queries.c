@@ -41,7 +41,7 @@ static void known(void *arg, enum mts_err err, struct mts_answer *answer) {
     request_refuse(request, REFUSAL_MEMORY);
     return;
   }
-  metrics_answer(functions->metrics, answer);
+  metrics_answer(functions->metrics, answer->from);
   enum served served = answer->action == MTS_ACTION_DEFER ? SERVED_TEMPORARY
                        : answer->mode == MTS_MODE_ENFORCE ? SERVED_FOUND
                                                           : SERVED_NOT_FOUND;

@@ -194,9 +194,9 @@ static size_t connections_allowed(const struct server *server) {
   return connections;
 }
 
-static void answered(void *arg, const struct service *service, enum served served, int64_t us) {
+static void answered(void *arg, const struct service *service, enum served served, size_t count, int64_t us) {
   const struct server *server = arg;
-  metrics_request(server->metrics, service->name, served, us);
+  metrics_request(server->metrics, service->name, served, count, us);
 }
 
 static bool start_events(struct server *server) {

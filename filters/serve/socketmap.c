@@ -24,15 +24,6 @@ enum take socketmap_take(struct mts_span in, bool eof, size_t *used, struct mts_
   return TAKE_REQUEST;
 }
 
-bool socketmap_split(struct mts_span request, struct mts_span *name, struct mts_span *key) {
-  const char *blank = request.n ? memchr(request.p, ' ', request.n) : NULL;
-  if (!blank) return false;
-  size_t n = (size_t)(blank - request.p);
-  *name = mts_span(request.p, n);
-  *key = mts_span(blank + 1, request.n - n - 1);
-  return true;
-}
-
 enum mts_err socketmap_reply(enum socketmap_status status, struct mts_span text, struct mts_buf *out) {
   static const char *const words[] = {[SOCKETMAP_OK] = "OK",
                                       [SOCKETMAP_NOTFOUND] = "NOTFOUND",

@@ -3,6 +3,8 @@
 #ifndef MTASTS_SERVE_SOCKETMAP_H
 #define MTASTS_SERVE_SOCKETMAP_H
 
+#include <string.h>
+
 #include "base/buf.h"
 #include "protocol.h"
 
@@ -10,8 +12,13 @@
 #define SOCKETMAP_REPLY_MAX 100000 /* Postfix takes no more */
 
 enum take socketmap_take(struct mts_span in, bool eof, size_t *used, struct mts_span *request);
-/* NAME and KEY, separated by one blank; the key may hold anything. false: there is no blank. */
-bool socketmap_split(struct mts_span request, struct mts_span *name, struct mts_span *key);
+/* Is it about the map of this name? Then key is what stands behind the one blank, which may be anything. */
+static inline bool socketmap_is_about(struct mts_span request, const char *name, struct mts_span *key) {
+  size_t n = strlen(name);
+  if (request.n <= n || request.p[n] != ' ' || memcmp(request.p, name, n) != 0) return false;
+  *key = mts_span(request.p + n + 1, request.n - n - 1);
+  return true;
+}
 
 enum socketmap_status { SOCKETMAP_OK, SOCKETMAP_NOTFOUND, SOCKETMAP_TEMP, SOCKETMAP_TIMEOUT, SOCKETMAP_PERM };
 /* text: the value, or a reason in one line, which may be empty. Errors: NO_MEMORY; ARGUMENT beyond the limit of out or of Postfix. */

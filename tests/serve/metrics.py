@@ -7,14 +7,14 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 sys.dont_write_bytecode = True
-from serving import Case, main  # noqa: E402
+from serving import Case, main, netstring, wait_for  # noqa: E402
 
 POLICIES = {"good.test": "enforce mx.good.test", "trial.test": "testing mx.trial.test", "off.test": "none"}
 
 
 class Metrics(Case):
-    def begin(self):
-        self.start("--set", "dnssec=off", policies=POLICIES, sockets=("socketmap", "lines", "json", "metrics"))
+    def begin(self, *more):
+        self.start("--set", "dnssec=off", *more, policies=POLICIES, sockets=("socketmap", "lines", "json", "metrics"))
 
     def http(self, request):
         client = self.connect("metrics")
@@ -49,6 +49,33 @@ class Metrics(Case):
         self.assertEqual(seen['mtasts_lookups_total{cache="hit"}'], 4)
         self.assertEqual(seen['mtasts_lookups_total{cache="miss"}'], 2)
         self.assertGreaterEqual(seen["mtasts_connections"], 2)
+
+    def test_each_of_many_that_come_and_leave_together_is_counted(self):
+        self.begin()
+        client = self.connect()
+        keys = ["good.test", "trial.test", "nothing.test", "good.test"] * 10
+        for _ in range(3):
+            client.send(b"".join(netstring(f"policy {key}".encode()) for key in keys) + netstring(b"other x"))
+            for _ in range(len(keys) + 1):
+                client.reply()
+        _, seen = self.scrape()
+        self.assertEqual(seen['mtasts_requests_total{protocol="socketmap",result="found"}'], 60)
+        self.assertEqual(seen['mtasts_requests_total{protocol="socketmap",result="not_found"}'], 60)
+        self.assertEqual(seen['mtasts_requests_total{protocol="socketmap",result="error"}'], 3)
+        self.assertEqual(seen['mtasts_request_duration_seconds_count{protocol="socketmap"}'], 123)
+        self.assertGreater(seen['mtasts_request_duration_seconds_sum{protocol="socketmap"}'], 0)
+        lookups = seen['mtasts_lookups_total{cache="hit"}'] + seen['mtasts_lookups_total{cache="miss"}']
+        self.assertEqual(lookups, 120)
+        self.assertEqual(sum(number for name, number in seen.items() if name.startswith("mtasts_policy_answers_total")), 120)
+        self.assertGreaterEqual(seen['mtasts_policy_answers_total{from="memory"}'], 80)
+
+    def test_what_is_answered_behind_one_that_waits_is_bounded(self):
+        self.begin("--set", "serve_pipeline=4", "--set", "dns_deadline_ms=60000", "--set", "mail_deadline_ms=60000")
+        client = self.connect()
+        client.send(netstring(b"policy never.test") + netstring(b"policy good.test") * 100)
+        wait_for("the question", lambda: ("_mta-sts.never.test", "TXT") in self.dns.asked)
+        _, seen = self.scrape()
+        self.assertEqual(seen['mtasts_requests_total{protocol="socketmap",result="found"}'], 3)
 
     def test_policies_of_the_store_are_told_by_mode(self):
         self.begin()

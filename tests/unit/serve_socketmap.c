@@ -16,26 +16,38 @@ static enum take take(const char *bytes, size_t *used, struct mts_span *request)
 static void a_request_is_one_netstring(void **state) {
   (void)state;
   size_t used = 0;
-  struct mts_span request, name, key;
+  struct mts_span request, key;
   assert_int_equal(take("17:policy example.org,3:abc,", &used, &request), TAKE_BROKEN);
   assert_int_equal(take("16:policy good.test,3:abc,", &used, &request), TAKE_REQUEST);
   assert_int_equal(used, 20);
   assert_true(mts_span_equals(request, "policy good.test"));
-  assert_true(socketmap_split(request, &name, &key));
-  assert_true(mts_span_equals(name, "policy"));
+  assert_true(socketmap_is_about(request, "policy", &key));
   assert_true(mts_span_equals(key, "good.test"));
   assert_int_equal(take("0:,", &used, &request), TAKE_REQUEST);
   assert_int_equal(request.n, 0);
-  assert_false(socketmap_split(request, &name, &key));
+  assert_false(socketmap_is_about(request, "policy", &key));
+}
+
+static void a_map_is_named_by_all_before_the_first_blank(void **state) {
+  (void)state;
+  struct mts_span key;
+  static const char *const others[] = {
+      "policy", "polic good.test", "Policy good.test", "policy-tlsrpt good.test", " policy good.test", "policygood.test"};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    assert_false(socketmap_is_about(mts_span_of(others[i]), "policy", &key));
+  assert_true(socketmap_is_about(mts_span_of("policy-tlsrpt a b"), "policy-tlsrpt", &key));
+  assert_true(mts_span_equals(key, "a b"));
+  assert_true(socketmap_is_about(mts_span_of("policy "), "policy", &key));
+  assert_int_equal(key.n, 0);
 }
 
 static void a_key_may_hold_anything_even_blanks_and_NUL(void **state) {
   (void)state;
   static const char bytes[] = "12:policy a b\0c,";
   size_t used = 0;
-  struct mts_span request, name, key;
+  struct mts_span request, key;
   assert_int_equal(socketmap_take(mts_span(bytes, sizeof bytes - 1), false, &used, &request), TAKE_REQUEST);
-  assert_true(socketmap_split(request, &name, &key));
+  assert_true(socketmap_is_about(request, "policy", &key));
   assert_int_equal(key.n, 5);
   assert_memory_equal(key.p, "a b\0c", 5);
 }
@@ -107,6 +119,7 @@ static void a_reply_that_does_not_fit_leaves_nothing_behind(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_request_is_one_netstring),
+      cmocka_unit_test(a_map_is_named_by_all_before_the_first_blank),
       cmocka_unit_test(a_key_may_hold_anything_even_blanks_and_NUL),
       cmocka_unit_test(each_beginning_of_a_request_waits_for_more_and_is_broken_at_the_end),
       cmocka_unit_test(what_is_no_netstring_is_broken_at_once),
