@@ -538,6 +538,7 @@ struct mts_answer {
   struct mts_host *hosts; /* in the order of DNS preference, never reordered by policy */
   size_t step_count;
   const struct mts_step *trace;
+  uint32_t references; /* not for callers: others may hold the same answer, which nobody changes */
 };
 MTS_PUBLIC void mts_answer_free(struct mts_answer **answer);
 

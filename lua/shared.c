@@ -28,6 +28,7 @@ static bool same_failure(const struct mts_failure *a, const struct mts_failure *
 static bool has_lists(const struct mts_answer *answer) { return answer->host_count || answer->step_count; }
 
 static bool same(const struct mts_answer *a, const struct mts_answer *b) {
+  if (a == b) return true;
   bool same_policy = a->policy == b->policy && a->mode == b->mode && a->from == b->from && strcmp(a->id, b->id) == 0;
   bool same_times = a->fetched_at == b->fetched_at && a->expires_at == b->expires_at && a->checked_at == b->checked_at &&
                     a->exception_until == b->exception_until;
@@ -45,15 +46,15 @@ static bool is_untouched(lua_State *L) {
   return false;
 }
 
-/* The object that was made of such an answer, if there is one that still says so. */
-static bool push_known(lua_State *L, const struct shared set[WAYS], const struct mts_answer *answer) {
+/* The object that was made of such an answer, if there is one that still says so. NULL: there is none. */
+static struct shared *push_known(lua_State *L, struct shared set[WAYS], const struct mts_answer *answer) {
   for (size_t i = 0; i < WAYS; i++) {
     if (!set[i].answer || !same(set[i].answer, answer)) continue;
     lua_rawgeti(L, LUA_REGISTRYINDEX, set[i].view);
-    if (is_untouched(L)) return true;
+    if (is_untouched(L)) return &set[i];
     lua_pop(L, 1);
   }
-  return false;
+  return NULL;
 }
 
 /* A reference to the object on top. */
@@ -83,14 +84,19 @@ static struct shared *set_for(struct env *env, const struct mts_answer *answer) 
 }
 
 void push_shared_answer(lua_State *L, struct env *env, struct mts_answer **answer) {
-  struct shared *set = set_for(env, *answer);
-  if (set && !push_known(L, set, *answer)) {
+  struct shared *set = set_for(env, *answer), *known = set ? push_known(L, set, *answer) : NULL;
+  if (known) {
+    /* The same one is likely to come again, and then needs no second look. */
+    struct mts_answer *before = known->answer;
+    known->answer = *answer;
+    *answer = before;
+  } else {
     push_answer(L, *answer);
+  }
+  if (set && !known) {
     int view = hold(L);
     keep(L, set, *answer, view);
     *answer = NULL;
-  } else if (!set) {
-    push_answer(L, *answer);
   }
   mts_answer_free(answer);
 }
@@ -107,6 +113,7 @@ void push_lent_answer(lua_State *L, struct env *env, const struct mts_answer *an
     return;
   }
   *copy = *answer; /* it has no lists, and its policy is counted */
+  copy->references = 0;
   if (copy->policy) mts_policy_ref((struct mts_policy *)(uintptr_t)copy->policy);
   keep(L, set, copy, view);
 }

@@ -111,27 +111,12 @@ void mts_text_format(char *to, size_t size, const char *format, ...) {
   mts_text_clean(to, size, mts_span(raw, n));
 }
 
-struct mts_span mts_span_of(const char *text) {
-  /* NULL is no text. */
-  return text ? mts_span(text, strlen(text)) : mts_span("", 0);
-}
-
 char *mts_span_copy(struct mts_span text) {
   char *copy = malloc(text.n + 1);
   if (!copy) return NULL;
   if (text.n) memcpy(copy, text.p, text.n);
   copy[text.n] = 0;
   return copy;
-}
-
-bool mts_span_equals(struct mts_span a, const char *text) {
-  size_t n = strlen(text);
-  return a.n == n && (n == 0 || memcmp(a.p, text, n) == 0);
-}
-
-bool mts_span_begins(struct mts_span a, const char *text) {
-  size_t n = strlen(text);
-  return a.n >= n && (n == 0 || memcmp(a.p, text, n) == 0);
 }
 
 bool mts_number_parse(struct mts_span text, uint64_t max, uint64_t *value) {

@@ -3,6 +3,8 @@
 #ifndef MTASTS_BASE_BUF_H
 #define MTASTS_BASE_BUF_H
 
+#include <string.h>
+
 #include "mtasts.h"
 
 /* Zero-initialise all but limit. */
@@ -27,10 +29,15 @@ bool mts_text_clean(char *to, size_t size, struct mts_span from);
 void mts_text_format(char *to, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 static inline struct mts_span mts_span(const char *p, size_t n) { return (struct mts_span){p, n}; }
-struct mts_span mts_span_of(const char *text); /* NULL is empty */
-char *mts_span_copy(struct mts_span text);     /* as a string of its own; NULL: no memory */
-bool mts_span_equals(struct mts_span a, const char *text);
-bool mts_span_begins(struct mts_span a, const char *text);
+/* NULL is empty. */
+static inline struct mts_span mts_span_of(const char *text) { return text ? mts_span(text, strlen(text)) : mts_span("", 0); }
+char *mts_span_copy(struct mts_span text); /* as a string of its own; NULL: no memory */
+/* Here, for the length of a text that stands in the program is known to the compiler. */
+static inline bool mts_span_begins(struct mts_span a, const char *text) {
+  size_t n = strlen(text);
+  return a.n >= n && (n == 0 || memcmp(a.p, text, n) == 0);
+}
+static inline bool mts_span_equals(struct mts_span a, const char *text) { return a.n == strlen(text) && mts_span_begins(a, text); }
 
 /* Decimal digits only, no sign, no blanks, the whole span; false beyond max. */
 bool mts_number_parse(struct mts_span text, uint64_t max, uint64_t *value);

@@ -96,14 +96,19 @@ void answer_drop_hosts(struct mts_answer *answer) {
   answer->hosts_known = false;
 }
 
+struct mts_answer *answer_ref(struct mts_answer *answer) {
+  answer->references++;
+  return answer;
+}
+
 void mts_answer_free(struct mts_answer **answer) {
   struct mts_answer *it = *answer;
-  if (!it) return;
+  *answer = NULL;
+  if (!it || it->references-- > 0) return;
   struct mts_policy *policy = (struct mts_policy *)(uintptr_t)it->policy;
   mts_policy_free(&policy);
   answer_drop_hosts(it);
   for (size_t i = 0; i < it->step_count; i++) discard(it->trace[i].outcome);
   discard(it->trace);
   free(it);
-  *answer = NULL;
 }

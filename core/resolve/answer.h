@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC
- * The parts of an answer that come of what is known, and the words for them. */
+ * The parts of an answer that come of what is known, who holds it, and the words for its parts. */
 #ifndef MTASTS_RESOLVE_ANSWER_H
 #define MTASTS_RESOLVE_ANSWER_H
 
@@ -9,6 +9,9 @@
 void answer_take_policy(struct mts_answer *answer, const struct mts_entry *entry, enum mts_from from, int64_t now_s);
 /* What to do with mail, by the mode and the hosts of answer. applies: there is a policy, or a rule that stands for one; err: of the last look. */
 enum mts_action answer_action(const struct mts *m, const struct mts_answer *answer, bool applies, enum mts_err err);
+
+/* The same answer for one more, to be freed by each; nobody may change it any more. */
+struct mts_answer *answer_ref(struct mts_answer *answer);
 
 /* As Lua, JSON and metrics have them. Static. */
 const char *answer_guard_name(enum mts_guard guard);

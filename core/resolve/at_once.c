@@ -10,8 +10,9 @@
 #include "resolve/life.h"
 
 /* A rule says something else whenever it likes, and the log tells of each decision at its lowest level. */
-static bool may_answer(const struct mts *m, bool no_rules) {
-  return (!m->hook || no_rules) && !mts_log_wants(m->log, MTS_LOG_DEBUG);
+static bool may_answer(const struct mts *m, const struct mts_lookup_opts *opts) {
+  bool plain = opts && opts->depth == MTS_DEPTH_POLICY && opts->freshness == MTS_USE_CACHED && opts->no_trace;
+  return plain && (!m->hook || opts->no_rules) && !mts_log_wants(m->log, MTS_LOG_DEBUG);
 }
 
 static enum mts_err make(const struct mts *m, const struct mts_destination *to, const struct mts_entry *entry, int64_t now_s,
@@ -29,8 +30,7 @@ static enum mts_err make(const struct mts *m, const struct mts_destination *to, 
 
 bool at_once_answer(struct mts *m, const struct mts_destination *to, const struct mts_lookup_opts *opts, struct at_once *basis,
                     struct mts_answer **answer) {
-  bool plain = opts && opts->depth == MTS_DEPTH_POLICY && opts->freshness == MTS_USE_CACHED && opts->no_trace;
-  if (!plain || !may_answer(m, opts->no_rules)) return false;
+  if (!may_answer(m, opts)) return false;
   struct mts_entry entry; /* not zeroed: either memory fills it, or it is not looked at */
   struct at_once found;
   context_after_fork(m);
@@ -46,9 +46,9 @@ bool at_once_answer(struct mts *m, const struct mts_destination *to, const struc
   return made;
 }
 
-bool at_once_holds(struct mts *m, const struct at_once *basis, int64_t mono_ms, int64_t now_s) {
+bool at_once_holds(struct mts *m, const struct at_once *basis, const struct mts_lookup_opts *opts, int64_t mono_ms, int64_t now_s) {
   if (!basis->mark.number || mono_ms > basis->until_ms || now_s < basis->from_s || now_s >= basis->until_s) return false;
-  if (!may_answer(m, false)) return false;
+  if (!may_answer(m, opts)) return false;
   context_after_fork(m);
   return memory_has(m->memory, &basis->mark);
 }

@@ -16,8 +16,8 @@ struct at_once {
 /* false: it takes the walk (or memory is short), and answer and basis are untouched. answer: the caller's. */
 bool at_once_answer(struct mts *m, const struct mts_destination *to, const struct mts_lookup_opts *opts, struct at_once *basis,
                     struct mts_answer **answer);
-/* Would at_once_answer give the same answer? mono_ms, now_s: about what the clocks of m say now; who asks often knows. Counts as a use of
+/* Would at_once_answer give the same answer with these opts? mono_ms, now_s: about what the clocks of m say now; who asks often knows. Counts as a use of
  * memory. */
-bool at_once_holds(struct mts *m, const struct at_once *basis, int64_t mono_ms, int64_t now_s);
+bool at_once_holds(struct mts *m, const struct at_once *basis, const struct mts_lookup_opts *opts, int64_t mono_ms, int64_t now_s);
 
 #endif

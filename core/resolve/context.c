@@ -8,6 +8,7 @@
 
 #include "resolve/cache.h"
 #include "resolve/forgetting.h"
+#include "resolve/repeats.h"
 
 static void read_settings(struct mts *m) {
   const struct mts_settings *s = m->settings;
@@ -97,6 +98,7 @@ void mts_free(struct mts **m) {
   drop_all(it);
   if (it->net && !it->net_is_lent) it->net->ops->free(it->net);
   mts_store_close(&it->store);
+  repeats_free(&it->repeats);
   memory_free(&it->memory);
   mts_settings_free(&it->settings);
   mts_log_free(&it->log);

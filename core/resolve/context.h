@@ -14,6 +14,7 @@
 
 struct flight;
 struct moving;
+struct repeats;
 
 /* First member of whatever goes on in a context: a lookup, a probe, a flight. */
 struct work {
@@ -29,6 +30,7 @@ struct mts {
   bool *same_process; /* a page of its own, which the kernel zeroes in the child of a fork; NULL: it cannot */
 
   struct memory *memory;
+  struct repeats *repeats; /* NULL: none yet */
   struct mts_store *store; /* NULL: not open (yet) */
   int64_t swept_ms;        /* when what is long over was taken out of the store; 0: not yet */
   int64_t store_retry_ms;  /* not before this time, after it could not be opened */

@@ -5,11 +5,11 @@
 
 #include "base/buf.h"
 #include "resolve/answer.h"
-#include "resolve/at_once.h"
 #include "resolve/cache.h"
 #include "resolve/flight.h"
 #include "resolve/hosts.h"
 #include "resolve/life.h"
+#include "resolve/repeats.h"
 #include "resolve/trace.h"
 
 struct mts_lookup {
@@ -355,16 +355,27 @@ static void note_cache(struct mts_lookup *lookup) {
   }
 }
 
+/* found NULL: it has to be walked to, from parsed. */
+static enum mts_err find_at_once(struct mts *m, struct mts_span destination, const struct mts_lookup_opts *opts,
+                                 struct mts_destination *parsed, struct mts_answer **found) {
+  struct at_once basis;
+  *found = repeats_find(m, destination, opts);
+  if (*found) return MTS_OK;
+  enum mts_err err = mts_destination_parse(destination, parsed);
+  if (err) return err;
+  if (parsed->kind == MTS_DEST_LITERAL) return MTS_ERR_NAME_LITERAL;
+  if (at_once_answer(m, parsed, opts, &basis, found)) repeats_keep(m, destination, &basis, *found);
+  return MTS_OK;
+}
+
 enum mts_err mts_lookup_start(struct mts *m, const char *destination, const struct mts_lookup_opts *opts, mts_lookup_fn done,
                               void *arg, struct mts_lookup **lookup) {
   context_after_fork(m);
   struct mts_destination parsed;
-  enum mts_err err = mts_destination_parse(mts_span_of(destination), &parsed);
-  if (err) return err;
-  if (parsed.kind == MTS_DEST_LITERAL) return MTS_ERR_NAME_LITERAL;
   struct mts_answer *found;
-  struct at_once basis;
-  if (at_once_answer(m, &parsed, opts, &basis, &found)) {
+  enum mts_err err = find_at_once(m, mts_span_of(destination), opts, &parsed, &found);
+  if (err) return err;
+  if (found) {
     *lookup = NULL;
     done(arg, MTS_OK, found);
     return MTS_OK;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "env.h"
 #include "hooks.h"
 #include "session_object.h"
@@ -54,8 +55,9 @@ static void forget(struct rules_call *base) { free(((struct phase_call *)base)->
 
 enum mts_err phases_ask(struct rules *rules, const struct filter_line *request, struct session *session, struct mts_span value,
                         phase_fn done, void *arg, struct rules_call **call) {
-  struct phase_call *made = calloc(1, sizeof *made);
+  struct phase_call *made = malloc(sizeof *made);
   if (!made) return MTS_ERR_NO_MEMORY;
+  mts_bytes_clear(made, sizeof *made);
   made->call.forget = forget;
   made->call.results = results;
   made->call.done = handed_on;

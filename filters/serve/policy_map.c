@@ -199,12 +199,14 @@ static void policy_known(void *arg, enum mts_err err, struct mts_answer *answer)
     decide(request, answer, NULL);
 }
 
+/* What an answer that needs no walk is asked with. */
+static const struct mts_lookup_opts at_once = {.depth = MTS_DEPTH_POLICY, .freshness = MTS_USE_CACHED, .no_trace = true};
+
 static void ask_policy(struct request *request, const char *key) {
   struct policy_map *map = request->arg;
   struct mts_destination to;
   struct at_once basis;
   struct mts_answer *answer;
-  static const struct mts_lookup_opts opts = {.depth = MTS_DEPTH_POLICY, .freshness = MTS_USE_CACHED, .no_trace = true};
   enum mts_err err = mts_destination_parse(mts_span_of(key), &to);
   if (err == MTS_ERR_NO_MEMORY) {
     request_refuse(request, REFUSAL_MEMORY);
@@ -215,7 +217,7 @@ static void ask_policy(struct request *request, const char *key) {
     return;
   }
   request->port = to.port; /* of a next hop, as in "[host]:587" */
-  if (at_once_answer(rules_context(map->rules), &to, &opts, &basis, &answer)) {
+  if (at_once_answer(rules_context(map->rules), &to, &at_once, &basis, &answer)) {
     metrics_lookup(map->metrics, true);
     decide(request, answer, &basis);
   } else {
@@ -233,7 +235,7 @@ static bool say_kept(struct request *request, struct mts_span key) {
     map->looked_us = request->began_us;
     map->now_s = mts_clock_about_now_s(&m->clock);
   }
-  if (!at_once_holds(m, &kept->basis, request->began_us / 1000, map->now_s)) return false;
+  if (!at_once_holds(m, &kept->basis, &at_once, request->began_us / 1000, map->now_s)) return false;
   metrics_lookup(map->metrics, true);
   metrics_answer(map->metrics, kept->policy ? MTS_FROM_MEMORY : MTS_FROM_NOTHING);
   request_answer(request, kept_reply(kept), served_of(kept->kind));

@@ -6,8 +6,9 @@
 
 static const char *const patient[] = {"memory_s", "3600", NULL}; /* so that other limits come first */
 
+static const struct mts_lookup_opts opts = {.freshness = MTS_USE_CACHED, .no_trace = true};
+
 static bool answer_now(struct told *told, const char *text, struct at_once *basis) {
-  static const struct mts_lookup_opts opts = {.freshness = MTS_USE_CACHED, .no_trace = true};
   struct mts_destination to;
   struct mts_answer *answer = NULL;
   assert_int_equal(mts_destination_parse(mts_span_of(text), &to), MTS_OK);
@@ -18,7 +19,7 @@ static bool answer_now(struct told *told, const char *text, struct at_once *basi
 
 static bool holds(const struct told *told, const struct at_once *basis) {
   const struct mts_clock *clock = &told->m->clock;
-  return at_once_holds(told->m, basis, mts_clock_mono_ms(clock), mts_clock_now_s(clock));
+  return at_once_holds(told->m, basis, &opts, mts_clock_mono_ms(clock), mts_clock_now_s(clock));
 }
 
 /* Memory knows a.test. */
@@ -36,7 +37,6 @@ static struct at_once learn(struct told *told, const char *const *settings) {
 
 static void an_answer_at_once_is_what_a_lookup_would_give(void **state) {
   (void)state;
-  static const struct mts_lookup_opts opts = {.freshness = MTS_USE_CACHED, .no_trace = true};
   struct told told;
   struct at_once basis = learn(&told, NULL);
   struct mts_destination to;

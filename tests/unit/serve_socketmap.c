@@ -16,7 +16,7 @@ static enum take take(const char *bytes, size_t *used, struct mts_span *request)
 static void a_request_is_one_netstring(void **state) {
   (void)state;
   size_t used = 0;
-  struct mts_span request, key;
+  struct mts_span request, key = {0};
   assert_int_equal(take("17:policy example.org,3:abc,", &used, &request), TAKE_BROKEN);
   assert_int_equal(take("16:policy good.test,3:abc,", &used, &request), TAKE_REQUEST);
   assert_int_equal(used, 20);
