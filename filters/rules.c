@@ -51,11 +51,10 @@ static bool in_line(const struct rules *rules) {
 
 /* Old rules end when nothing is under way in them. late: those that had time enough, too. */
 static void end_old(struct rules *rules, bool late) {
-  int64_t now_ms = mts_clock_coarse_ms();
   struct ruleset *newer = rules->now;
   while (newer && newer->older) {
     struct ruleset *set = newer->older;
-    bool over = late && set->calls == 0 && now_ms - set->left_ms > LEFT_MS;
+    bool over = late && set->calls == 0 && mts_clock_coarse_ms() - set->left_ms > LEFT_MS;
     if (over || ruleset_is_idle(set)) {
       newer->older = set->older;
       newer->env->previous = set->env->previous;

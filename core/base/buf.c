@@ -69,13 +69,17 @@ static uint64_t mix(uint64_t word) {
 }
 
 uint32_t mts_span_hash(struct mts_span text) {
-  uint64_t hash = text.n, word;
-  size_t at = 0;
-  for (; at + sizeof word <= text.n; at += sizeof word) {
+  uint64_t hash = text.n, word = 0;
+  if (text.n < sizeof word) {
+    for (size_t i = 0; i < text.n; i++) word = word << 8 | (unsigned char)text.p[i];
+    return (uint32_t)mix(hash ^ word);
+  }
+  size_t last = text.n - sizeof word; /* the last eight, some of them for the second time: quicker than one by one */
+  for (size_t at = 0; at < last; at += sizeof word) {
     memcpy(&word, text.p + at, sizeof word);
     hash = mix(hash ^ word);
   }
-  for (word = 0; at < text.n; at++) word = word << 8 | (unsigned char)text.p[at];
+  memcpy(&word, text.p + last, sizeof word);
   return (uint32_t)mix(hash ^ word);
 }
 
