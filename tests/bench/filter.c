@@ -41,6 +41,19 @@ static const struct variant variants[] = {
 static struct peer reference, ours;
 static const char *folder, *nameserver;
 
+static double cpu_seconds(clockid_t which) {
+  struct timespec now;
+  if (clock_gettime(which, &now) != 0) bench_fail("clock", NULL);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Of another process, so far. */
+static double its_cpu_seconds(pid_t pid) {
+  clockid_t its;
+  if (clock_getcpuclockid(pid, &its) != 0) bench_fail("clock of the filter", NULL);
+  return cpu_seconds(its);
+}
+
 /* ---- requests ---- */
 
 static size_t ask(char *to, size_t size, unsigned session, unsigned turn) {
@@ -100,17 +113,21 @@ static void compare(const struct variant *variant, unsigned sessions, unsigned c
   double least[PAIRS], mine[PAIRS];
   round_trips(&reference, sessions, count / 4);
   round_trips(&ours, sessions, count / 4);
+  double least_cpu = its_cpu_seconds(reference.pid), my_cpu = its_cpu_seconds(ours.pid);
   for (int i = 0; i < PAIRS; i++) {
     /* Who begins changes, so that neither always follows the other. */
     if (i % 2) mine[i] = round_trips(&ours, sessions, count);
     least[i] = round_trips(&reference, sessions, count);
     if (i % 2 == 0) mine[i] = round_trips(&ours, sessions, count);
   }
+  double each_us = 1e6 / ((double)count * PAIRS);
+  least_cpu = (its_cpu_seconds(reference.pid) - least_cpu) * each_us;
+  my_cpu = (its_cpu_seconds(ours.pid) - my_cpu) * each_us;
   double limit = bench_median(least, PAIRS), rate = bench_median(mine, PAIRS);
   printf("  rcpt-to, %2u session%s  filter-mtasts %6.0f/s (%.1f us)   reference %6.0f/s (%.1f us)   %.0f %%   (aim: %.0f %%)\n",
          sessions, sessions == 1 ? ": " : "s:", rate, 1e6 / rate, limit, 1e6 / limit, 100 * rate / limit, 100 * variant->aim);
-  printf("%28smiddle half of %d runs: %.0f to %.0f, reference %.0f to %.0f\n", "", PAIRS, mine[PAIRS / 4],
-         mine[PAIRS - 1 - PAIRS / 4], least[PAIRS / 4], least[PAIRS - 1 - PAIRS / 4]);
+  printf("%28smiddle half of %d runs: %.0f to %.0f, reference %.0f to %.0f; processor time %.1f us, reference %.1f us\n", "", PAIRS,
+         mine[PAIRS / 4], mine[PAIRS - 1 - PAIRS / 4], least[PAIRS / 4], least[PAIRS - 1 - PAIRS / 4], my_cpu, least_cpu);
 }
 
 /* ---- reports ---- */
@@ -179,12 +196,6 @@ static char *reports(size_t count, size_t *size) {
 
 static void print_rate(const char *what, double rate) { printf("  %-46s %8.0f lines/s on one core   (aim: 300000)\n", what, rate); }
 
-static double cpu_seconds(clockid_t which) {
-  struct timespec now;
-  if (clock_gettime(which, &now) != 0) bench_fail("clock", NULL);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 static void parse_all(const char *text, size_t size) {
   size_t good = 0, addresses = 0;
   for (const char *line = text, *lf; line < text + size; line = lf + 1) {
@@ -211,15 +222,13 @@ static void bench_parser(const char *text, size_t size) {
 /* The whole program, by the time its own process takes. The answer to a request behind them tells that all were read. */
 static void bench_stream(const char *text, size_t size) {
   double rate[ROUNDS];
-  clockid_t its;
   char request[160];
-  if (clock_getcpuclockid(ours.pid, &its) != 0) bench_fail("clock of the filter", NULL);
   for (int i = 0; i < ROUNDS; i++) {
-    double from = cpu_seconds(its);
+    double from = its_cpu_seconds(ours.pid);
     peer_say(&ours, text, size);
     peer_say(&ours, request, ask(request, sizeof request, 0, 0));
     take_answer(&ours);
-    rate[i] = REPORTS / (cpu_seconds(its) - from);
+    rate[i] = REPORTS / (its_cpu_seconds(ours.pid) - from);
   }
   print_rate("reports, filter-mtasts as a whole", bench_median(rate, ROUNDS));
 }
