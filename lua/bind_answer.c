@@ -119,19 +119,25 @@ static void looked_up(void *arg, enum mts_err err, struct mts_answer *answer) {
   op_done(op);
 }
 
+enum { DEPTH, FRESHNESS, TIMEOUT, RULES, TRACE, OPTIONS };
+
+static const char *const options[OPTIONS] = {"depth", "freshness", "timeout", "rules", "trace"};
+
 /* The upvalue of lookup. Most answers lie in memory: what would wait for the others is there already, and serves again. */
 struct lookups {
   struct env *env;
-  struct op *quick; /* NULL: somebody waits with it. Its one user value */
+  struct op *quick;           /* NULL: somebody waits with it. A user value */
+  const char *named[OPTIONS]; /* the options' names as Lua has them, which holds each short text just once. The others */
 };
 #define LOOKUPS lua_upvalueindex(1)
+enum { QUICK = 1, FIRST_NAME, USER_VALUES = FIRST_NAME + OPTIONS - 1 };
 
 /* Who waited has its answer. */
 static void be_quick_again(lua_State *L, struct op *op) {
   struct lookups *lookups = lua_touserdata(L, LOOKUPS);
   if (lookups->quick) return;
   lua_pushvalue(L, WAITING);
-  lua_setiuservalue(L, LOOKUPS, 1);
+  lua_setiuservalue(L, LOOKUPS, QUICK);
   lookups->quick = op;
 }
 
@@ -150,7 +156,7 @@ static struct op *quick(lua_State *L, struct lookups *lookups) {
   if (!lookups->quick) {
     struct op *made;
     op_new(L, lookups->env, OP_LOOKUP, NULL, &made);
-    lua_setiuservalue(L, LOOKUPS, 1);
+    lua_setiuservalue(L, LOOKUPS, QUICK);
     lookups->quick = made;
   }
   struct op *op = lookups->quick;
@@ -163,9 +169,9 @@ static struct op *quick(lua_State *L, struct lookups *lookups) {
 /* It has to be waited for: from now on it lives on the stack of who waits. */
 static void keep_waiting(lua_State *L, struct lookups *lookups, struct op *op, const char *domain) {
   if (op == lookups->quick) {
-    lua_getiuservalue(L, LOOKUPS, 1);
+    lua_getiuservalue(L, LOOKUPS, QUICK);
     lua_pushnil(L);
-    lua_setiuservalue(L, LOOKUPS, 1);
+    lua_setiuservalue(L, LOOKUPS, QUICK);
     lookups->quick = NULL;
   }
   op_link(op, domain);
@@ -193,10 +199,6 @@ static int option_choice(lua_State *L, int index, const char *key, const char *c
 
 static bool option_off(lua_State *L) { return lua_isboolean(L, -1) && !lua_toboolean(L, -1); }
 
-enum { DEPTH, FRESHNESS, TIMEOUT, RULES, TRACE, OPTIONS };
-
-static const char *const options[OPTIONS] = {"depth", "freshness", "timeout", "rules", "trace"};
-
 /* The value on top. */
 static void take_option(lua_State *L, int index, size_t which, struct mts_lookup_opts *opts) {
   static const char *const depths[] = {"policy", "hosts", "tls", NULL};
@@ -220,17 +222,21 @@ static void take_option(lua_State *L, int index, size_t which, struct mts_lookup
   }
 }
 
-static void read_options(lua_State *L, int index, struct mts_lookup_opts *opts) {
-  size_t which;
+/* Which one the key is: where it lies tells. */
+static size_t option_of(lua_State *L, int index, const struct lookups *lookups) {
+  const char *key = option_key(L);
+  size_t which = 0;
+  while (which < OPTIONS && lookups->named[which] != key) which++;
+  if (which == OPTIONS) refuse_option(L, index, options, OPTIONS);
+  return which;
+}
+
+static void read_options(lua_State *L, int index, const struct lookups *lookups, struct mts_lookup_opts *opts) {
   if (lua_isnoneornil(L, index)) return;
   luaL_checktype(L, index, LUA_TTABLE);
-  lua_pushnil(L);
-  while (next_option(L, index, options, OPTIONS, &which)) {
-    take_option(L, index, which, opts);
-    lua_pop(L, 1);
-  }
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) take_option(L, index, option_of(L, index, lookups), opts);
   if (!lua_getmetatable(L, index)) return;
-  for (which = 0; which < OPTIONS; which++) { /* it may inherit some */
+  for (size_t which = 0; which < OPTIONS; which++) { /* it may inherit some */
     if (lua_getfield(L, index, options[which]) != LUA_TNIL) take_option(L, index, which, opts);
     lua_pop(L, 1);
   }
@@ -245,7 +251,7 @@ static int l_lookup(lua_State *L) {
   luaL_checktype(L, 1, LUA_TSTRING);
   const char *domain = lua_tolstring(L, 1, &length);
   struct mts_lookup_opts opts = {.depth = MTS_DEPTH_HOSTS, .freshness = MTS_USE_CACHED};
-  read_options(L, 2, &opts);
+  read_options(L, 2, lookups, &opts);
   if (env->current && env->current->in_rule) opts.no_rules = true;
   lua_settop(L, 1);
   if (strlen(domain) != length) return fail(L, MTS_ERR_NAME_SYNTAX, NULL, "a zero byte has no place in a name");
@@ -267,8 +273,12 @@ static int l_lookup(lua_State *L) {
 }
 
 void lookup_open(lua_State *L) {
-  struct lookups *lookups = lua_newuserdatauv(L, sizeof *lookups, 1);
+  struct lookups *lookups = lua_newuserdatauv(L, sizeof *lookups, USER_VALUES);
   *lookups = (struct lookups){.env = env_get(L)};
+  for (int i = 0; i < OPTIONS; i++) {
+    lookups->named[i] = lua_pushstring(L, options[i]);
+    lua_setiuservalue(L, -2, FIRST_NAME + i);
+  }
   lua_pushcclosure(L, l_lookup, 1);
   lua_setfield(L, -2, "lookup");
 }

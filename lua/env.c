@@ -134,15 +134,11 @@ void env_one_line(const struct task *task, char line[ENV_LINE_SIZE]) {
 
 /* ---- options ---- */
 
-bool next_option(lua_State *L, int index, const char *const *known, size_t count, size_t *which) {
-  if (!lua_next(L, index)) return false;
-  const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+const char *option_key(lua_State *L) { return lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL; }
+
+void refuse_option(lua_State *L, int index, const char *const *known, size_t count) {
+  const char *key = option_key(L);
   if (!key) luaL_argerror(L, index, lua_pushfstring(L, "options have names, not a %s", luaL_typename(L, -2)));
-  for (size_t i = 0; i < count; i++) {
-    if (known[i][0] != key[0] || strcmp(key, known[i]) != 0) continue;
-    *which = i;
-    return true;
-  }
   const char *near = mts_nearest(key, known, count);
   luaL_argerror(L, index,
                 near ? lua_pushfstring(L, "unknown option '%s'; did you mean '%s'?", key, near)
@@ -150,11 +146,14 @@ bool next_option(lua_State *L, int index, const char *const *known, size_t count
 }
 
 bool check_options(lua_State *L, int index, const char *const *known, size_t count) {
-  size_t which;
   if (lua_isnoneornil(L, index)) return false;
   luaL_checktype(L, index, LUA_TTABLE);
-  lua_pushnil(L);
-  while (next_option(L, index, known, count, &which)) lua_pop(L, 1);
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    const char *key = option_key(L);
+    size_t i = 0;
+    while (key && i < count && strcmp(key, known[i]) != 0) i++;
+    if (!key || i == count) refuse_option(L, index, known, count);
+  }
   return true;
 }
 
