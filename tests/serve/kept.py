@@ -93,6 +93,16 @@ class Kept(Case):
             self.same(client, "good.test", good)
             self.same(client, "trial.test", trial)
 
+    def test_a_rule_that_judges_hosts_is_asked_however_long_they_are_known(self):
+        rules = self.write("rules.lua", "-- none yet\n")
+        client = self.begin("--set", "memory_s=3600", rules=rules)
+        self.same(client, "wild.test", WILD)
+        self.write("rules.lua", "local mtasts = require 'mtasts'\nmtasts.on('verdict', function(answer)\n"
+                   "  if answer.hosts[1] then return mtasts.treat_as('none', 'ours') end\nend)\n")
+        self.server.send_signal(signal.SIGHUP)
+        self.becomes(client, "wild.test", "NOTFOUND ")
+        self.same(client, "wild.test", "NOTFOUND ")
+
     def test_a_rule_without_an_opinion_costs_no_questions_about_hosts(self):
         rules = self.write("rules.lua", "require('mtasts').on('policy', function() end)\n")
         client = self.begin(rules=rules)
