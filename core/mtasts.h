@@ -543,7 +543,7 @@ struct mts_answer {
 MTS_PUBLIC void mts_answer_free(struct mts_answer **answer);
 
 struct mts_lookup;
-/* err is MTS_OK and the answer is the callee's to free; or another error (NO_MEMORY, INTERNAL) and answer is NULL. Bad
+/* err is MTS_OK and the answer is the callee's to free, not to change; or another error (NO_MEMORY, INTERNAL) and answer is NULL. Bad
  * weather is no error here: the answer says what to do and refresh_error what went wrong. */
 typedef void (*mts_lookup_fn)(void *arg, enum mts_err err, struct mts_answer *answer);
 /* The callback may come before this returns (a policy in memory); then *lookup is NULL. opts may be NULL: all zero. */

@@ -170,7 +170,7 @@ static int l_flush(lua_State *L) {
   forgetting_start(m, domain, forgot, &forgotten);
   while (!forgotten.over && mts_turn(m, -1)) continue;
   env->in_core--;
-  enum mts_err err = context_flush(m, domain, &removed);
+  enum mts_err err = forgetting_here(m, domain, &removed);
   if (err) return fail(L, err, domain, NULL);
   lua_pushinteger(L, (lua_Integer)removed);
   lua_pushnil(L);

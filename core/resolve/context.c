@@ -6,8 +6,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "resolve/cache.h"
-#include "resolve/forgetting.h"
 #include "resolve/repeats.h"
 
 static void read_settings(struct mts *m) {
@@ -173,23 +171,3 @@ void mts_set_hooks(struct mts *m, mts_hook_fn hook, mts_alarm_fn alarm, void *ar
 }
 
 void mts_set_hook_cancelled(struct mts *m, mts_hook_cancelled_fn cancelled) { m->hook_cancelled = cancelled; }
-
-enum mts_err context_flush(struct mts *m, const char *domain, size_t *removed) {
-  context_after_fork(m);
-  size_t from_memory = memory_delete(m->memory, domain), from_store = 0;
-  struct mts_store *store = cache_store(m);
-  if (!store && m->has_store) return MTS_ERR_STORE_OPEN;
-  enum mts_err err = store ? mts_store_delete(store, domain, &from_store) : MTS_OK;
-  if (err) return err;
-  *removed = store ? from_store : from_memory;
-  return MTS_OK;
-}
-
-enum mts_err mts_store_flush(struct mts *m, const char *domain, size_t *removed) {
-  size_t count = 0;
-  enum mts_err err = context_flush(m, domain, &count);
-  if (err) return err;
-  forgetting_start(m, domain, NULL, NULL);
-  if (removed) *removed = count;
-  return MTS_OK;
-}

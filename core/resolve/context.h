@@ -72,9 +72,6 @@ void context_cancel(struct mts *m, struct mts_job **job);
 /* After fork, in the child: lets go of what belongs to the parent. Cheap when nothing happened. */
 void context_after_fork(struct mts *m);
 
-/* Forgets one domain, or all with NULL, in memory and in the machine's own store. Errors: STORE_*. */
-enum mts_err context_flush(struct mts *m, const char *domain, size_t *removed);
-
 /* resolve/module.c: the real world, by dlopen. */
 enum mts_err module_open(const struct mts_net_config *config, const struct mts_clock *clock, struct mts_log *log,
                          struct mts_net **net);

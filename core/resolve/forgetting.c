@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "resolve/cache.h"
 #include "resolve/sharing.h"
 
 #define CURSOR_SIZE 24
@@ -91,4 +92,24 @@ void forgetting_start(struct mts *m, const char *domain, forgetting_fn done, voi
   sharing_entry_key(domain ? domain : "*", forgetting->key);
   context_begin(m, &forgetting->work, drop);
   step(forgetting);
+}
+
+enum mts_err forgetting_here(struct mts *m, const char *domain, size_t *removed) {
+  context_after_fork(m);
+  size_t from_memory = memory_delete(m->memory, domain), from_store = 0;
+  struct mts_store *store = cache_store(m);
+  if (!store && m->has_store) return MTS_ERR_STORE_OPEN;
+  enum mts_err err = store ? mts_store_delete(store, domain, &from_store) : MTS_OK;
+  if (err) return err;
+  *removed = store ? from_store : from_memory;
+  return MTS_OK;
+}
+
+enum mts_err mts_store_flush(struct mts *m, const char *domain, size_t *removed) {
+  size_t count = 0;
+  enum mts_err err = forgetting_here(m, domain, &count);
+  if (err) return err;
+  forgetting_start(m, domain, NULL, NULL);
+  if (removed) *removed = count;
+  return MTS_OK;
 }
