@@ -44,7 +44,7 @@ Usage: ./build.sh [VERB]
     --valgrind        the C tests under valgrind, in build-valgrind/
   lint [CHECK...]   what the source must look like: warnings, clang-tidy, cppcheck, formats, directions of #include
   fuzz [SECONDS]    each fuzz target on its corpus, for so long (default 60); 0 only replays the corpus
-  bench [NAME...]   the benchmarks, built for release
+  bench [NAME...]   the benchmarks, built as what is installed
   install           to PREFIX (default /usr/local), below DESTDIR if set
   api               writes what is made of lua/mtasts/api.lua: manual pages, definitions for editors, the table of its level
   env               prints what a shell needs to use the build:  eval "$(./build.sh env)"
@@ -325,7 +325,7 @@ verb_fuzz() {
 verb_bench() {
   local to=$root/build-release program names=("$@") ran=0
   need build test
-  configure "$to" -DCMAKE_BUILD_TYPE=Release -DMTASTS_BENCH=ON
+  configure "$to" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DMTASTS_BENCH=ON
   compile "$to"
   if [[ ${#names[@]} -eq 0 ]]; then
     for program in "$to"/bench/*; do [[ ! -x $program ]] || names+=("${program##*/}"); done
