@@ -122,15 +122,20 @@ static void looked_up(void *arg, enum mts_err err, struct mts_answer *answer) {
 enum { DEPTH, FRESHNESS, TIMEOUT, RULES, TRACE, OPTIONS };
 
 static const char *const options[OPTIONS] = {"depth", "freshness", "timeout", "rules", "trace"};
+#define DEPTHS 3
+static const char *const depths[DEPTHS] = {"policy", "hosts", "tls"};
+#define FRESHNESSES 4
+static const char *const freshnesses[FRESHNESSES] = {"cached", "due", "always", "cache-only"};
 
 /* The upvalue of lookup. Most answers lie in memory: what would wait for the others is there already, and serves again. */
 struct lookups {
   struct env *env;
-  struct op *quick;           /* NULL: somebody waits with it. A user value */
-  const char *named[OPTIONS]; /* the options' names as Lua has them, which holds each short text just once. The others */
+  struct op *quick; /* NULL: somebody waits with it. A user value */
+  /* Lua has each short text just once, so that its place tells which one it is. What holds them is the list, the other user value. */
+  const void *option[OPTIONS], *depth[DEPTHS], *freshness[FRESHNESSES];
 };
 #define LOOKUPS lua_upvalueindex(1)
-enum { QUICK = 1, FIRST_NAME, USER_VALUES = FIRST_NAME + OPTIONS - 1 };
+enum { QUICK = 1, WORDS, USER_VALUES = WORDS };
 
 /* Who waited has its answer. */
 static void be_quick_again(lua_State *L, struct op *op) {
@@ -187,31 +192,36 @@ static uint32_t option_ms(lua_State *L, int index, const char *key) {
   return ms ? ms : 1;
 }
 
-/* Which of the words the value on top is. */
-static int option_choice(lua_State *L, int index, const char *key, const char *const *words) {
-  const char *word = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-  int found = 0;
-  while (word && words[found] && strcmp(words[found], word) != 0) found++;
-  if (!word || !words[found])
-    luaL_argerror(L, index, lua_pushfstring(L, "'%s' is one of '%s', '%s', '%s' …", key, words[0], words[1], words[2]));
-  return found;
+/* Which of the words the value on the stack is; count: none. */
+static size_t which_of(lua_State *L, int index, const void *const *words, size_t count) {
+  const void *word = lua_topointer(L, index);
+  size_t which = 0;
+  while (which < count && words[which] != word) which++;
+  return which;
+}
+
+static _Noreturn void refuse_choice(lua_State *L, int index, const char *key, const char *const *words) {
+  luaL_argerror(L, index, lua_pushfstring(L, "'%s' is one of '%s', '%s', '%s' …", key, words[0], words[1], words[2]));
 }
 
 static bool option_off(lua_State *L) { return lua_isboolean(L, -1) && !lua_toboolean(L, -1); }
 
 /* The value on top. */
-static void take_option(lua_State *L, int index, size_t which, struct mts_lookup_opts *opts) {
-  static const char *const depths[] = {"policy", "hosts", "tls", NULL};
-  static const char *const freshnesses[] = {"cached", "due", "always", "cache-only", NULL};
-  switch (which) {
+static void take_option(lua_State *L, int index, size_t option, const struct lookups *lookups, struct mts_lookup_opts *opts) {
+  size_t which;
+  switch (option) {
     case DEPTH:
-      opts->depth = (enum mts_depth)option_choice(L, index, options[which], depths);
+      which = which_of(L, -1, lookups->depth, DEPTHS);
+      if (which == DEPTHS) refuse_choice(L, index, options[option], depths);
+      opts->depth = (enum mts_depth)which;
       break;
     case FRESHNESS:
-      opts->freshness = (enum mts_freshness)option_choice(L, index, options[which], freshnesses);
+      which = which_of(L, -1, lookups->freshness, FRESHNESSES);
+      if (which == FRESHNESSES) refuse_choice(L, index, options[option], freshnesses);
+      opts->freshness = (enum mts_freshness)which;
       break;
     case TIMEOUT:
-      opts->deadline_ms = option_ms(L, index, options[which]);
+      opts->deadline_ms = option_ms(L, index, options[option]);
       break;
     case RULES:
       opts->no_rules = option_off(L);
@@ -219,25 +229,19 @@ static void take_option(lua_State *L, int index, size_t which, struct mts_lookup
     case TRACE:
       opts->no_trace = option_off(L);
       break;
+    default:
+      refuse_option(L, index, options, OPTIONS);
   }
-}
-
-/* Which one the key is: where it lies tells. */
-static size_t option_of(lua_State *L, int index, const struct lookups *lookups) {
-  const char *key = option_key(L);
-  size_t which = 0;
-  while (which < OPTIONS && lookups->named[which] != key) which++;
-  if (which == OPTIONS) refuse_option(L, index, options, OPTIONS);
-  return which;
 }
 
 static void read_options(lua_State *L, int index, const struct lookups *lookups, struct mts_lookup_opts *opts) {
   if (lua_isnoneornil(L, index)) return;
   luaL_checktype(L, index, LUA_TTABLE);
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) take_option(L, index, option_of(L, index, lookups), opts);
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+    take_option(L, index, which_of(L, -2, lookups->option, OPTIONS), lookups, opts);
   if (!lua_getmetatable(L, index)) return;
-  for (size_t which = 0; which < OPTIONS; which++) { /* it may inherit some */
-    if (lua_getfield(L, index, options[which]) != LUA_TNIL) take_option(L, index, which, opts);
+  for (size_t option = 0; option < OPTIONS; option++) { /* it may inherit some */
+    if (lua_getfield(L, index, options[option]) != LUA_TNIL) take_option(L, index, option, lookups, opts);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -272,13 +276,23 @@ static int l_lookup(lua_State *L) {
   return wait_for(L, env, &op->wait, lookup_k);
 }
 
+/* The list on top holds them. */
+static void hold_words(lua_State *L, const char *const *words, size_t count, const void **places) {
+  for (size_t i = 0; i < count; i++) {
+    lua_pushstring(L, words[i]);
+    places[i] = lua_topointer(L, -1);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  }
+}
+
 void lookup_open(lua_State *L) {
   struct lookups *lookups = lua_newuserdatauv(L, sizeof *lookups, USER_VALUES);
   *lookups = (struct lookups){.env = env_get(L)};
-  for (int i = 0; i < OPTIONS; i++) {
-    lookups->named[i] = lua_pushstring(L, options[i]);
-    lua_setiuservalue(L, -2, FIRST_NAME + i);
-  }
+  lua_newtable(L);
+  hold_words(L, options, OPTIONS, lookups->option);
+  hold_words(L, depths, DEPTHS, lookups->depth);
+  hold_words(L, freshnesses, FRESHNESSES, lookups->freshness);
+  lua_setiuservalue(L, -2, WORDS);
   lua_pushcclosure(L, l_lookup, 1);
   lua_setfield(L, -2, "lookup");
 }

@@ -134,7 +134,8 @@ void env_one_line(const struct task *task, char line[ENV_LINE_SIZE]) {
 
 /* ---- options ---- */
 
-const char *option_key(lua_State *L) { return lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL; }
+/* After lua_next. NULL: it has none. */
+static const char *option_key(lua_State *L) { return lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL; }
 
 void refuse_option(lua_State *L, int index, const char *const *known, size_t count) {
   const char *key = option_key(L);

@@ -216,8 +216,7 @@ void set_flag(lua_State *L, const char *key, bool flag);
 
 /* Options are tables; an unknown key raises and names the nearest known one. index may hold nothing or nil: false. */
 bool check_options(lua_State *L, int index, const char *const *known, size_t count);
-/* After lua_next, the option's name, NULL: it has none; and the error that it raises when it is not known. */
-const char *option_key(lua_State *L);
+/* After lua_next, the error that an option raises that is not known. */
 _Noreturn void refuse_option(lua_State *L, int index, const char *const *known, size_t count);
 
 /* Opens the store of the settings, which a value left on the stack closes when it is collected. On failure *store stays as it is. */

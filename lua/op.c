@@ -50,15 +50,18 @@ void op_link(struct op *op, const char *subject) {
   env->ops = op;
 }
 
+static void unlink_op(struct op *op) {
+  if (!op->linked) return;
+  if (op->previous)
+    op->previous->next = op->next;
+  else
+    op->env->ops = op->next;
+  if (op->next) op->next->previous = op->previous;
+  op->linked = false;
+}
+
 void op_end(struct op *op) {
-  if (op->linked) {
-    if (op->previous)
-      op->previous->next = op->next;
-    else
-      op->env->ops = op->next;
-    if (op->next) op->next->previous = op->previous;
-    op->linked = false;
-  }
+  unlink_op(op);
   op->env->in_core++;
   mts_lookup_cancel(&op->lookup);
   mts_probe_cancel(&op->probe);
@@ -70,7 +73,7 @@ void op_done(struct op *op) {
   op->lookup = NULL;
   op->probe = NULL;
   op->look = NULL;
-  op_end(op);
+  unlink_op(op);
   op->wait.done = true;
   waitable_done(&op->wait);
 }
