@@ -18,11 +18,24 @@ struct object {
 
 static const void *state_of(lua_State *L) { return lua_topointer(L, LUA_REGISTRYINDEX); }
 
-static const char *const names[] = {
+/* What a session knows of itself. */
+enum { RECIPIENTS = SESSION_FIELD_COUNT, ID, KEYS };
+static const char *const names[KEYS] = {
 #define X(code, name) [SESSION_##code] = (name),
     SESSION_FIELDS(X)
 #undef X
+        [RECIPIENTS] = "recipients",
+    [ID] = "id"};
+
+/* User values of an object: what rules keep in it, and its fields once they were read. */
+enum { KEPT = 1, FIRST_FIELD, USER_VALUES = FIRST_FIELD + SESSION_FIELD_COUNT - 1 };
+
+/* The upvalue of get and set, for they are called often: where the metatable and the names lie tells which ones they are, for Lua has each
+ * short text just once. A user value holds these. */
+struct known {
+  const void *metatable, *name[KEYS];
 };
+#define KNOWN lua_upvalueindex(1)
 
 static struct session *session_of(lua_State *L) {
   const struct object *object = luaL_checkudata(L, 1, OBJECT_NAME);
@@ -32,13 +45,12 @@ static struct session *session_of(lua_State *L) {
   return object->session;
 }
 
-static bool find_field(const char *key, size_t *which) {
-  for (size_t i = 0; i < SESSION_FIELD_COUNT; i++) {
-    if (names[i][0] != key[0] || strcmp(names[i], key) != 0) continue;
-    *which = i;
-    return true;
-  }
-  return false;
+/* What the second argument names; KEYS: nothing of ours. */
+static size_t key_of(lua_State *L, const struct known *known) {
+  const void *name = lua_topointer(L, 2);
+  size_t key = 0;
+  while (key < KEYS && known->name[key] != name) key++;
+  return key;
 }
 
 static void push_recipients(lua_State *L, const struct session *session) {
@@ -49,21 +61,31 @@ static void push_recipients(lua_State *L, const struct session *session) {
   }
 }
 
-/* Its first upvalue is the metatable: read often, it shall not have to look for it by its name. */
+static void push_field(lua_State *L, struct session *session, size_t field) {
+  if (session->shown & 1u << field) {
+    lua_getiuservalue(L, 1, FIRST_FIELD + (int)field);
+    return;
+  }
+  lua_pushstring(L, session->field[field]);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 1, FIRST_FIELD + (int)field);
+  session->shown |= 1u << field;
+}
+
 static int get(lua_State *L) {
+  const struct known *known = lua_touserdata(L, KNOWN);
   const struct object *object = lua_touserdata(L, 1);
-  bool is_one = object && lua_getmetatable(L, 1) && lua_rawequal(L, -1, lua_upvalueindex(1));
+  bool is_one = object && lua_getmetatable(L, 1) && lua_topointer(L, -1) == known->metatable;
   lua_settop(L, 2);
-  const struct session *session = is_one && object->session ? object->session : session_of(L);
-  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-  size_t which;
-  if (find_field(key, &which)) {
-    lua_pushstring(L, session->field[which]);
-  } else if (strcmp(key, "recipients") == 0) {
+  struct session *session = is_one && object->session ? object->session : session_of(L);
+  size_t key = key_of(L, known);
+  if (key < SESSION_FIELD_COUNT) {
+    push_field(L, session, key);
+  } else if (key == RECIPIENTS) {
     push_recipients(L, session);
-  } else if (strcmp(key, "id") == 0) {
+  } else if (key == ID) {
     lua_pushstring(L, session->by_id.id);
-  } else if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE) {
+  } else if (lua_getiuservalue(L, 1, KEPT) == LUA_TTABLE) {
     lua_pushvalue(L, 2);
     lua_rawget(L, -2);
   } else {
@@ -74,15 +96,13 @@ static int get(lua_State *L) {
 
 static int set(lua_State *L) {
   session_of(L);
-  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-  size_t which;
-  if (find_field(key, &which) || strcmp(key, "recipients") == 0 || strcmp(key, "id") == 0)
-    return luaL_error(L, "session.%s is what smtpd reported, and cannot be set; choose another name", key);
+  size_t key = key_of(L, lua_touserdata(L, KNOWN));
+  if (key < KEYS) return luaL_error(L, "session.%s is what smtpd reported, and cannot be set; choose another name", names[key]);
   luaL_argcheck(L, !lua_isnil(L, 2), 2, "a field has a name");
-  if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
+  if (lua_getiuservalue(L, 1, KEPT) != LUA_TTABLE) {
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, 1);
+    lua_setiuservalue(L, 1, KEPT);
   }
   lua_pushvalue(L, 2);
   lua_pushvalue(L, 3);
@@ -107,20 +127,33 @@ static int collect(lua_State *L) {
   return 0;
 }
 
+/* The metatable is on top, and stays. */
+static void push_known(lua_State *L) {
+  struct known *known = lua_newuserdatauv(L, sizeof *known, 1);
+  known->metatable = lua_topointer(L, -2);
+  lua_createtable(L, KEYS, 0);
+  for (int i = 0; i < KEYS; i++) {
+    lua_pushstring(L, names[i]);
+    known->name[i] = lua_topointer(L, -1);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setiuservalue(L, -2, 1);
+}
+
 void session_object_open(lua_State *L) {
-  static const luaL_Reg meta[] = {{"__newindex", set}, {"__tostring", text}, {"__gc", collect}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__tostring", text}, {"__gc", collect}, {NULL, NULL}},
+                        fields[] = {{"__index", get}, {"__newindex", set}, {NULL, NULL}};
   luaL_newmetatable(L, OBJECT_NAME);
   luaL_setfuncs(L, meta, 0);
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
-  lua_pushvalue(L, -1);
-  lua_pushcclosure(L, get, 1);
-  lua_setfield(L, -2, "__index");
+  push_known(L);
+  luaL_setfuncs(L, fields, 1);
   lua_pop(L, 1);
 }
 
 static void make(lua_State *L, struct session *session, struct mts_span id) {
-  struct object *object = lua_newuserdatauv(L, sizeof *object, 1);
+  struct object *object = lua_newuserdatauv(L, sizeof *object, USER_VALUES);
   *object = (struct object){.state = state_of(L)};
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   object->main = lua_tothread(L, -1);
@@ -135,6 +168,7 @@ static void make(lua_State *L, struct session *session, struct mts_span id) {
   if (!session) luaL_error(L, "not enough memory");
   object->session = session;
   session->object = object;
+  session->shown = 0;
 }
 
 /* ---- from older rules to newer ones ---- */
@@ -179,9 +213,9 @@ static void move(lua_State *from, struct object *object, lua_State *L) {
   object->moved = true;
   session->object = NULL;
   make(L, session, mts_span(NULL, 0));
-  if (lua_getiuservalue(from, -1, 1) == LUA_TTABLE) {
+  if (lua_getiuservalue(from, -1, KEPT) == LUA_TTABLE) {
     copy_fields(from, L);
-    lua_setiuservalue(L, -2, 1);
+    lua_setiuservalue(L, -2, KEPT);
   }
   lua_pop(from, 1);
 }

@@ -39,6 +39,7 @@ static char *copy(struct mts_span text) { return text.n && text.n <= SESSION_TEX
 void session_set(struct session *session, enum session_field field, struct mts_span text) {
   free(session->field[field]);
   session->field[field] = copy(text);
+  session->shown &= ~(1u << field);
 }
 
 static void add_recipient(struct session *session, struct mts_span text) {

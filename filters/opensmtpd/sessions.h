@@ -29,6 +29,7 @@ struct session {
   size_t recipient_count, recipient_room;
   void *object; /* of the rules, that show it; while there is one it outlives the session */
   int object_ref;
+  unsigned shown; /* a bit for each field that the object holds as a text of Lua's */
   bool ended; /* and is no longer in the table */
 };
 
