@@ -25,7 +25,8 @@ static enum mts_err reserve(struct mts_buf *buf, size_t n) {
 }
 
 enum mts_err mts_buf_add(struct mts_buf *buf, const void *bytes, size_t n) {
-  enum mts_err err = reserve(buf, n);
+  bool has_room = buf->n < buf->capacity && n < buf->capacity - buf->n && buf->capacity <= buf->limit;
+  enum mts_err err = has_room ? MTS_OK : reserve(buf, n);
   if (err) return err;
   if (n) memcpy(buf->p + buf->n, bytes, n);
   buf->n += n;

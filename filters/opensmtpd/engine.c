@@ -11,7 +11,8 @@
 #include "resolve/settings.h"
 #include "tally.h"
 
-#define SHOWN_FIELDS 5 /* of a line that is not understood; what follows may be anybody's secret */
+#define REGISTER_MAX 4096 /* what is said first */
+#define SHOWN_FIELDS 5    /* of a line that is not understood; what follows may be anybody's secret */
 
 struct engine {
   struct engine_config config;
@@ -21,25 +22,17 @@ struct engine {
   struct recent recent;
   struct outgoing *outgoing; /* NULL: sessions with mail hosts are nobody's business */
   struct tally *tally;
-  struct mts_buf out;
   bool records;
   bool hears_outgoing; /* smtpd has the filter on what sends mail, too */
   bool introduced;
   bool hears_phase[FILTER_PHASE_COMMIT + 1], hears_sessions; /* what we registered */
 };
 
-static void say(struct engine *engine, enum mts_err err) {
-  if (err)
-    mts_log_write(engine->config.log, MTS_LOG_ERROR, NULL, "cannot answer smtpd: %s", mts_err_message(err));
-  else
-    engine->config.say(engine->config.arg, mts_span(engine->out.p, engine->out.n));
-}
-
 static void answer(void *arg, const struct filter_line *request, enum filter_decision decision, const char *text,
                    const struct request_story *story) {
-  struct engine *engine = arg;
-  mts_buf_reset(&engine->out);
-  say(engine, filter_answer(request, decision, text, &engine->out));
+  const struct engine *engine = arg;
+  char line[FILTER_REPLY_MAX];
+  engine->config.say(engine->config.arg, mts_span(line, filter_answer(request, decision, text, line)));
   if (engine->config.told) engine->config.told(engine->config.arg, request, decision, text, story);
 }
 
@@ -70,13 +63,17 @@ static enum mts_err register_outgoing(const struct engine *engine, struct mts_bu
 }
 
 static void introduce(struct engine *engine) {
-  mts_buf_reset(&engine->out);
+  struct mts_buf out = {.limit = REGISTER_MAX};
   if (engine->introduced) return;
   engine->introduced = true;
-  enum mts_err err = register_incoming(engine, &engine->out);
-  if (!err) err = register_outgoing(engine, &engine->out);
-  if (!err) err = mts_buf_add(&engine->out, filter_ready, strlen(filter_ready));
-  say(engine, err);
+  enum mts_err err = register_incoming(engine, &out);
+  if (!err) err = register_outgoing(engine, &out);
+  if (!err) err = mts_buf_add(&out, filter_ready, strlen(filter_ready));
+  if (err)
+    mts_log_write(engine->config.log, MTS_LOG_ERROR, NULL, "cannot answer smtpd: %s", mts_err_message(err));
+  else
+    engine->config.say(engine->config.arg, mts_span(out.p, out.n));
+  mts_buf_free(&out);
 }
 
 /* What smtpd was told at its start cannot be told later. */
@@ -191,7 +188,6 @@ enum mts_err engine_new(const struct engine_config *config, char why[RULES_WHY_S
   struct engine *made = calloc(1, sizeof *made);
   if (!made) return MTS_ERR_NO_MEMORY;
   made->config = *config;
-  made->out.limit = ENGINE_SAY_MAX;
   enum mts_err err = start(made, why);
   made->config.settings = NULL;
   if (err) {
@@ -210,7 +206,6 @@ void engine_free(struct engine **engine) {
   tally_free(&it->tally);
   rules_free(&it->rules);
   sessions_free(&it->sessions);
-  mts_buf_free(&it->out);
   free(it);
   *engine = NULL;
 }

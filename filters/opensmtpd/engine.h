@@ -6,8 +6,6 @@
 #include "phases.h"
 #include "requests.h"
 
-#define ENGINE_SAY_MAX 4096 /* the longest that is said at once: what we register */
-
 struct engine_config {
   const struct mts_settings *settings; /* lent for engine_new */
   struct event_base *base;

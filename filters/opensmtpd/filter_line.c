@@ -8,25 +8,29 @@
 
 const char filter_ready[] = "register|ready\n";
 
-static const char *const phases[] = {[FILTER_PHASE_UNKNOWN] = NULL,
-#define X(code, name) [FILTER_PHASE_##code] = (name),
+struct name {
+  const char *text;
+  size_t n;
+};
+static const struct name phases[] = {[FILTER_PHASE_UNKNOWN] = {NULL, 0},
+#define X(code, name) [FILTER_PHASE_##code] = {(name), sizeof(name) - 1},
                                      FILTER_PHASES(X)
 #undef X
 };
-static const char *const events[] = {[FILTER_EVENT_UNKNOWN] = NULL,
-#define X(code, name) [FILTER_EVENT_##code] = (name),
+static const struct name events[] = {[FILTER_EVENT_UNKNOWN] = {NULL, 0},
+#define X(code, name) [FILTER_EVENT_##code] = {(name), sizeof(name) - 1},
                                      FILTER_EVENTS(X)
 #undef X
 };
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-const char *filter_phase_name(enum filter_phase phase) { return phases[phase]; }
-const char *filter_event_name(enum filter_event event) { return events[event]; }
+const char *filter_phase_name(enum filter_phase phase) { return phases[phase].text; }
+const char *filter_event_name(enum filter_event event) { return events[event].text; }
 
-static size_t find(const char *const *names, size_t count, struct mts_span name) {
+static size_t find(const struct name *names, size_t count, struct mts_span name) {
   char first = name.n ? name.p[0] : 0;
   for (size_t i = 1; i < count; i++) {
-    if (names[i][0] == first && mts_span_equals(name, names[i])) return i;
+    if (names[i].n == name.n && names[i].text[0] == first && memcmp(names[i].text, name.p, name.n) == 0) return i;
   }
   return 0;
 }
@@ -39,17 +43,15 @@ bool filter_field(struct mts_span *rest, struct mts_span *field) {
   return true;
 }
 
-/* An id is given back to smtpd as it came: nothing in it may break a line or a field. */
-static bool is_id(struct mts_span id) {
-  if (id.n == 0 || id.n > FILTER_ID_MAX) return false;
+/* An id is given back to smtpd as it came: nothing in it may break a line or a field. The bytes that begin one; 0: none does. */
+static size_t id_length(const char *p, const char *end) {
   static const bool hexadecimal[256] = {
       ['0'] = true, ['1'] = true, ['2'] = true, ['3'] = true, ['4'] = true, ['5'] = true, ['6'] = true, ['7'] = true,
       ['8'] = true, ['9'] = true, ['a'] = true, ['b'] = true, ['c'] = true, ['d'] = true, ['e'] = true, ['f'] = true,
       ['A'] = true, ['B'] = true, ['C'] = true, ['D'] = true, ['E'] = true, ['F'] = true};
-  for (size_t i = 0; i < id.n; i++) {
-    if (!hexadecimal[(unsigned char)id.p[i]]) return false;
-  }
-  return true;
+  size_t n = 0;
+  while (p + n < end && hexadecimal[(unsigned char)p[n]]) n++;
+  return n <= FILTER_ID_MAX && (p + n == end || p[n] == '|') ? n : 0;
 }
 
 static bool take_version(struct mts_span text, unsigned *minor) {
@@ -66,32 +68,49 @@ static bool parse_config(struct mts_span rest, struct filter_line *found) {
   return true;
 }
 
+enum { VERSION, TIME, DIRECTION, NAME, FIELDS };
+
+/* VERSION|TIME|DIRECTION|NAME|SESSION, then the TOKEN of a request. */
+static bool parse_event(struct mts_span rest, struct filter_line *found) {
+  struct mts_span field[FIELDS];
+  const char *p = rest.p, *end = p + rest.n;
+  for (int i = 0; i < FIELDS; i++) {
+    const char *bar = p < end ? memchr(p, '|', (size_t)(end - p)) : NULL;
+    if (!bar) return false;
+    field[i] = mts_span(p, (size_t)(bar - p));
+    p = bar + 1;
+  }
+  found->session = mts_span(p, id_length(p, end));
+  p += found->session.n;
+  if (!found->session.n || !take_version(field[VERSION], &found->version)) return false;
+  found->outgoing = mts_span_equals(field[DIRECTION], "smtp-out");
+  if (found->kind == FILTER_REQUEST) {
+    if (p++ == end) return false;
+    found->token = mts_span(p, id_length(p, end));
+    p += found->token.n;
+    if (!found->token.n) return false;
+    found->phase = (enum filter_phase)find(phases, COUNT(phases), field[NAME]);
+  } else {
+    found->event = (enum filter_event)find(events, COUNT(events), field[NAME]);
+  }
+  found->rest = p < end ? mts_span(p + 1, (size_t)(end - p) - 1) : mts_span(NULL, 0);
+  return true;
+}
+
+#define WORD_LENGTH 6 /* all three have as many letters */
+
 bool filter_line_parse(struct mts_span line, struct filter_line *found) {
   struct filter_line made = {.kind = FILTER_REPORT};
-  struct mts_span rest = line, word, version, field, direction;
-  if (!line.n || !filter_field(&rest, &word)) return false;
-  if (mts_span_equals(word, "config")) {
-    if (!parse_config(rest, &made)) return false;
-    *found = made;
-    return true;
-  }
-  bool request = mts_span_equals(word, "filter");
-  if (!request && !mts_span_equals(word, "report")) return false;
-  /* VERSION|TIME|DIRECTION|NAME|SESSION */
-  if (!filter_field(&rest, &version) || !take_version(version, &made.version) || !filter_field(&rest, &field)) return false;
-  if (!filter_field(&rest, &direction) || !filter_field(&rest, &word) || !filter_field(&rest, &made.session)) return false;
-  made.outgoing = mts_span_equals(direction, "smtp-out");
-  if (!is_id(made.session)) return false;
-  if (request) {
-    made.kind = FILTER_REQUEST;
-    made.phase = (enum filter_phase)find(phases, COUNT(phases), word);
-    if (!filter_field(&rest, &made.token) || !is_id(made.token)) return false;
-  } else {
-    made.event = (enum filter_event)find(events, COUNT(events), word);
-  }
-  made.rest = rest;
-  *found = made;
-  return true;
+  if (line.n <= WORD_LENGTH || line.p[WORD_LENGTH] != '|') return false;
+  struct mts_span word = mts_span(line.p, WORD_LENGTH), rest = mts_span(line.p + WORD_LENGTH + 1, line.n - WORD_LENGTH - 1);
+  bool is_filter = mts_span_equals(word, "filter"), well = false;
+  if (is_filter) made.kind = FILTER_REQUEST;
+  if (is_filter || mts_span_equals(word, "report"))
+    well = parse_event(rest, &made);
+  else if (mts_span_equals(word, "config"))
+    well = parse_config(rest, &made);
+  if (well) *found = made;
+  return well;
 }
 
 bool filter_tx_address(const struct filter_line *line, struct mts_span *message, struct mts_span *result,
@@ -135,45 +154,41 @@ void filter_reply_text(const char *text, char *to, size_t size) {
   mts_text_format(to, size, "%s%s", is_refusal(line) ? "" : "451 4.7.1 ", n ? line : "please try again later");
 }
 
-/* All parts have limits that together fit. */
-static void append(char line[FILTER_REPLY_MAX], size_t *n, const char *part, size_t part_n) {
-  memcpy(line + *n, part, part_n);
-  *n += part_n;
+/* Put together by hand: this is the most frequent thing the filter does. All parts have limits that together fit. */
+static char *append(char *to, struct mts_span part) { return mempcpy(to, part.p, part.n); }
+static char *append_text(char *to, const char *text) { return append(to, mts_span_of(text)); }
+
+static char *append_refusal(char *to, const char *word, const char *text) {
+  char reply[FILTER_REPLY_MAX / 2];
+  filter_reply_text(text, reply, sizeof reply);
+  return append_text(append_text(to, word), reply);
 }
 
-enum mts_err filter_answer(const struct filter_line *request, enum filter_decision decision, const char *text,
-                           struct mts_buf *out) {
-  if (request->kind != FILTER_REQUEST || request->session.n > FILTER_ID_MAX || request->token.n > FILTER_ID_MAX)
-    return MTS_ERR_ARGUMENT;
+size_t filter_answer(const struct filter_line *request, enum filter_decision decision, const char *text,
+                     char line[FILTER_REPLY_MAX]) {
+  if (request->kind != FILTER_REQUEST || request->session.n > FILTER_ID_MAX || request->token.n > FILTER_ID_MAX) return 0;
   bool token_first = request->version < TOKEN_FIRST;
-  struct mts_span first = token_first ? request->token : request->session, second = token_first ? request->session : request->token;
-  const char *word = "proceed";
-  char reply[FILTER_REPLY_MAX / 2];
-  reply[0] = 0;
+  char *to = append_text(line, "filter-result|");
+  to = append(to, token_first ? request->token : request->session);
+  *to++ = '|';
+  to = append(to, token_first ? request->session : request->token);
+  *to++ = '|';
   switch (decision) {
     case FILTER_PROCEED:
+      to = append_text(to, "proceed");
       break;
     case FILTER_JUNK:
-      word = "junk";
+      to = append_text(to, "junk");
       break;
     case FILTER_REJECT:
+      to = append_refusal(to, "reject|", text);
+      break;
     case FILTER_DISCONNECT:
-      word = decision == FILTER_REJECT ? "reject|" : "disconnect|";
-      filter_reply_text(text, reply, sizeof reply);
+      to = append_refusal(to, "disconnect|", text);
       break;
   }
-  /* Put together by hand: this is the most frequent thing the filter does. */
-  char line[FILTER_REPLY_MAX];
-  size_t n = 0;
-  append(line, &n, "filter-result|", strlen("filter-result|"));
-  append(line, &n, first.p, first.n);
-  append(line, &n, "|", 1);
-  append(line, &n, second.p, second.n);
-  append(line, &n, "|", 1);
-  append(line, &n, word, strlen(word));
-  append(line, &n, reply, strlen(reply));
-  append(line, &n, "\n", 1);
-  return mts_buf_add(out, line, n);
+  *to++ = '\n';
+  return (size_t)(to - line);
 }
 
 enum mts_err filter_register(bool outgoing_event, enum filter_event event, struct mts_buf *out) {

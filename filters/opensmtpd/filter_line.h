@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "mtasts.h"
 
-#define FILTER_REPLY_MAX 1024 /* limit of the buffer an answer is built in; also an SMTP reply's line with room to spare */
+#define FILTER_REPLY_MAX 1024 /* bytes that an answer has room in; also an SMTP reply's line with room to spare */
 #define FILTER_ID_MAX 32      /* smtpd's sessions and tokens are 16 hexadecimal digits */
 
 /* clang-format off */
@@ -62,8 +62,10 @@ bool filter_field(struct mts_span *rest, struct mts_span *field);
 bool filter_tx_address(const struct filter_line *line, struct mts_span *message, struct mts_span *result, struct mts_span *address);
 
 enum filter_decision { FILTER_PROCEED, FILTER_JUNK, FILTER_REJECT, FILTER_DISCONNECT };
-/* Adds the one answer to a request. text: of reject and disconnect; made a valid reply by filter_reply_text. */
-enum mts_err filter_answer(const struct filter_line *request, enum filter_decision decision, const char *text, struct mts_buf *out);
+/* The one answer to a request, as a line with its LF but without a NUL: the bytes it takes, 0: this is no request, or its ids are too long.
+ * text: of reject and disconnect; made a valid reply by filter_reply_text. */
+size_t filter_answer(const struct filter_line *request, enum filter_decision decision, const char *text,
+                     char line[FILTER_REPLY_MAX]);
 /* Any text as one line that SMTP takes as a refusal: it begins with 4xx or 5xx ("451 4.7.1 " before it if not), printable ASCII. */
 void filter_reply_text(const char *text, char *to, size_t size);
 enum mts_err filter_register(bool outgoing_event, enum filter_event event, struct mts_buf *out);
