@@ -77,7 +77,6 @@ static void run(struct rules *rules) {
       rules->first = call->next;
       if (!rules->first) rules->last = NULL;
       call->set->calls--;
-      if (call->handed_on) *call->handed_on = true;
       if (call->done) call->done(call);
       call_free(call);
     }
@@ -124,17 +123,17 @@ static void ended(struct task *task) {
   rules->last = call;
 }
 
-enum mts_err rules_call(struct rules *rules, struct rules_call *call, void *argument, bool *over) {
+void rules_hand_on(struct rules *rules) { run(rules); }
+
+enum mts_err rules_call(struct rules *rules, struct rules_call *call, void *argument) {
   struct ruleset *set = rules->now;
   bool nested = rules->running;
   call->rules = rules;
   call->set = set;
   set->calls++;
-  *over = false;
-  call->handed_on = over;
   const struct task_call what = {
       .function = set->ask, .argument = argument, .ended = ended, .ended_arg = call, .task = &call->task};
-  rules->running = true; /* no need to be woken: what is in line runs right now, or further out */
+  rules->running = true; /* no need to be woken: what is in line runs soon, or further out */
   if (lua_checkstack(set->L, 4) && !task_call(set->L, set->env, &what)) ruleset_say_error(set);
   rules->running = nested;
   if (!call->task && !call->ended) {
@@ -142,8 +141,6 @@ enum mts_err rules_call(struct rules *rules, struct rules_call *call, void *argu
     call_free(call);
     return MTS_ERR_NO_MEMORY;
   }
-  run(rules);
-  if (!*over) call->handed_on = NULL;
   return MTS_OK;
 }
 

@@ -63,12 +63,13 @@ struct rules_call {
   struct task *task; /* NULL: it has ended, or not begun */
   bool ended;
   struct rules_call *next; /* ended, not yet handed on */
-  bool *handed_on;         /* told while it is being asked */
 };
 /* There must be rules. argument: what the function gets, as a light userdata, lent until its first wait. With results and done set, the rest
- * zero. done may come before this returns; then *over is true, and the call is gone. NO_MEMORY: there is no callback, and the call is
- * freed. */
-enum mts_err rules_call(struct rules *rules, struct rules_call *call, void *argument, bool *over);
+ * zero. Runs as far as it goes; done comes later, from rules_hand_on or the loop. NO_MEMORY: there is no callback, and the call is freed. */
+enum mts_err rules_call(struct rules *rules, struct rules_call *call, void *argument);
+/* Runs what else is in line, and done of all calls that have ended. To be called after one call or several: what is alike runs best in a row.
+ * From within a callback of the rules it does nothing, for who called that one goes on. */
+void rules_hand_on(struct rules *rules);
 void rules_cancel(struct rules_call **call); /* its done is not called */
 /* function(argument as light userdata), protected, in each set of rules until it says true; an error is logged. */
 typedef bool (*rules_choose_fn)(lua_State *L, const void *arg);

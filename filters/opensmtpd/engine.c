@@ -134,6 +134,8 @@ void engine_line(struct engine *engine, struct mts_span line) {
   }
 }
 
+void engine_settle(struct engine *engine) { requests_settle(engine->requests); }
+
 bool engine_wants(const struct engine *engine, enum filter_phase phase) { return rules_want(engine->rules, phase); }
 
 bool engine_step(struct engine *engine) { return rules_step(engine->rules); }

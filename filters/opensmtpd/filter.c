@@ -28,8 +28,8 @@
 
 #define OUT_MAX (4 * 1024 * 1024) /* answers that smtpd has not read yet: more than all that can wait at once */
 #define OUT_PAUSE (64 * 1024)     /* with more of them no further request is read */
-/* Answers to requests that came together leave some at a time: each write costs more than the answer, but smtpd shall not stand still. */
-#define TOGETHER_BYTES 1024
+/* Lines that came together are worked off some at a time: each write costs more than the answer, but smtpd shall not stand still. */
+#define TOGETHER_LINES 16
 #define TOGETHER_MS 2 /* or until the kernel's clock ticks */
 
 struct filter {
@@ -45,7 +45,6 @@ struct filter {
   size_t sent;   /* of out */
   bool left;     /* smtpd is gone */
   bool together; /* further lines are there already */
-  int64_t held_since_ms;
 };
 
 /* ---- output ---- */
@@ -77,34 +76,40 @@ static void flush(struct filter *filter) {
 /* The room for what was sent already is used again before the limit counts. */
 static void say(void *arg, struct mts_span lines) {
   struct filter *filter = arg;
-  recording_add(filter->recording, lines);
+  if (filter->recording) recording_add(filter->recording, lines);
   if (filter->sent > 0 && filter->out.n + lines.n > filter->out.limit) {
     memmove(filter->out.p, filter->out.p + filter->sent, filter->out.n - filter->sent);
     filter->out.n -= filter->sent;
     filter->sent = 0;
   }
-  bool first = filter->out.n == filter->sent;
   enum mts_err err = mts_buf_add(&filter->out, lines.p, lines.n);
   if (err) mts_log_write(filter->log, MTS_LOG_ERROR, NULL, "cannot answer smtpd: %s", mts_err_message(err));
-  int64_t now_ms = filter->together ? mts_clock_coarse_ms() : 0;
-  if (first) filter->held_since_ms = now_ms;
-  bool enough = filter->out.n - filter->sent >= TOGETHER_BYTES || now_ms - filter->held_since_ms >= TOGETHER_MS;
-  if (!filter->together || enough) flush(filter);
+  if (!filter->together) flush(filter);
 }
 
 /* ---- input ---- */
 
-static void take_lines(struct filter *filter) {
+/* false: there was none. */
+static bool take_some(struct filter *filter) {
   struct mts_span line;
   bool cut;
-  engine_look(filter->engine, false);
+  int64_t until_ms = mts_clock_coarse_ms() + TOGETHER_MS;
+  int count = 0;
   filter->together = true;
-  while (filter->out.n - filter->sent < OUT_PAUSE && input_line(&filter->input, &line, &cut)) {
-    recording_add(filter->recording, line);
+  while (count < TOGETHER_LINES && input_line(&filter->input, &line, &cut)) {
+    if (filter->recording) recording_add(filter->recording, line);
     engine_line(filter->engine, line);
+    count = mts_clock_coarse_ms() < until_ms ? count + 1 : TOGETHER_LINES;
   }
+  engine_settle(filter->engine);
   filter->together = false;
   flush(filter);
+  return count > 0;
+}
+
+static void take_lines(struct filter *filter) {
+  engine_look(filter->engine, false);
+  while (filter->out.n - filter->sent < OUT_PAUSE && take_some(filter)) continue;
   if (filter->out.n - filter->sent >= OUT_PAUSE)
     event_del(filter->readable); /* until smtpd has read what it was told */
   else

@@ -64,9 +64,8 @@ enum mts_err phases_ask(struct rules *rules, const struct filter_line *request, 
   made->done = done;
   made->arg = arg;
   struct hooks_question question = {.phase = request->phase, .session = session, .id = request->session, .value = value};
-  bool over = false;
-  enum mts_err err = rules_call(rules, &made->call, &question, &over);
-  if (!err) *call = over ? NULL : &made->call;
+  enum mts_err err = rules_call(rules, &made->call, &question);
+  if (!err) *call = &made->call;
   return err;
 }
 

@@ -20,7 +20,7 @@ struct phase_decision {
 };
 typedef void (*phase_fn)(void *arg, const struct phase_decision *decision);
 /* Asks the hooks of a phase. session NULL: nothing is known of it but its id. value: what the phase is about; p NULL: nothing. The
- * callback may come before this returns; then *call is NULL. Else rules_cancel ends it. NO_MEMORY: there is no callback. */
+ * callback comes from rules_hand_on or the loop; until then rules_cancel ends the call. NO_MEMORY: there is no callback. */
 enum mts_err phases_ask(struct rules *rules, const struct filter_line *request, struct session *session, struct mts_span value,
                         phase_fn done, void *arg, struct rules_call **call);
 /* The session is over: its object goes when no rule holds it any more. */

@@ -118,6 +118,7 @@ static void run(struct replay *replay) {
     if (asks) replay->asked[parsed.phase] = true;
     replay->answered = !asks;
     engine_line(replay->engine, replay->line);
+    engine_settle(replay->engine);
     while (!replay->answered) {
       if (!engine_step(replay->engine)) event_base_loop(replay->base, EVLOOP_ONCE);
     }

@@ -18,7 +18,7 @@
 struct requests {
   struct requests_config config;
   size_t waiting;
-  struct request *first; /* ring without a head */
+  struct request *first; /* ring without a head; the fresh ones come first */
 };
 
 struct request {
@@ -28,7 +28,7 @@ struct request {
   struct rules_call *call;
   struct mts_lookup *lookup;
   struct event *watchdog;
-  bool *answered;                /* told while it is being taken */
+  bool fresh;                    /* not settled yet */
   bool in_background;            /* it was answered, and a lookup goes on */
   enum filter_decision decision; /* so far */
   struct request_story story;
@@ -54,7 +54,6 @@ static void release(struct request *request) {
 
 static void say(struct request *request, enum filter_decision decision, const char *text) {
   const struct requests_config *config = &request->requests->config;
-  if (request->answered) *request->answered = true;
   config->answer(config->arg, &request->line, decision, text, &request->story);
 }
 
@@ -130,7 +129,6 @@ static void tell(struct request *request, const struct mts_answer *result) {
 static void find_hosts(struct request *request, bool worth_waiting) {
   if (!worth_waiting) {
     say(request, request->decision, NULL);
-    request->answered = NULL;
     request->in_background = true;
   }
   /* Still watched: a rule may hold the lookup up, and the request has a place that others may need. */
@@ -201,14 +199,8 @@ static void begin(struct request *request) {
     return;
   }
   struct session *session = sessions_find(config->sessions, request->line.session);
-  struct rules_call *call = NULL;
-  const bool *answered = request->answered;
-  enum mts_err err = phases_ask(config->rules, &request->line, session, value_of(&request->line), decided, request, &call);
-  if (*answered) return;
-  if (err)
+  if (phases_ask(config->rules, &request->line, session, value_of(&request->line), decided, request, &request->call))
     go_on(request);
-  else if (call)
-    request->call = call;
 }
 
 /* ---- its beginning ---- */
@@ -228,6 +220,7 @@ static struct request *make(struct requests *requests, const struct filter_line 
   mts_bytes_clear(made, offsetof(struct request, session));
   made->domain[0] = 0;
   made->requests = requests;
+  made->fresh = true;
   made->line = *line;
   made->story.began_ms = mts_clock_mono_ms(&mts_clock_real);
   keep(made->session, &made->line.session);
@@ -243,23 +236,28 @@ static struct request *make(struct requests *requests, const struct filter_line 
 
 /* It could not be answered at once. */
 static void wait(struct request *request) {
-  request->answered = NULL;
+  request->fresh = false;
   request->line.rest = request->line.key = request->line.value = mts_span(NULL, 0); /* lent until now */
   if (!watch(request)) answer(request, request->decision, NULL);
 }
 
 void requests_take(struct requests *requests, const struct filter_line *line) {
   struct request *request = make(requests, line);
-  bool answered = false;
   if (!request) {
     const struct request_story story = {.began_ms = mts_clock_mono_ms(&mts_clock_real)};
     mts_log_seldom(requests->config.log, MTS_LOG_WARNING, "full", NULL, "too many sessions wait; further ones proceed at once");
     requests->config.answer(requests->config.arg, line, FILTER_PROCEED, NULL, &story);
     return;
   }
-  request->answered = &answered;
   begin(request);
-  if (!answered) wait(request);
+}
+
+void requests_settle(struct requests *requests) {
+  rules_hand_on(requests->config.rules);
+  for (struct request *request = requests->first, *next; request && request->fresh; request = next) {
+    next = request->next;
+    wait(request);
+  }
 }
 
 size_t requests_waiting(const struct requests *requests) { return requests->waiting; }

@@ -35,8 +35,10 @@ struct requests_config {
 struct requests;
 enum mts_err requests_new(const struct requests_config *config, struct requests **requests);
 void requests_free(struct requests **requests); /* those that wait get no answer */
-/* request: lent, and what it is made of. The answer may come before this returns. */
+/* request: lent, and what it is made of until requests_settle. The answer may come before this returns. */
 void requests_take(struct requests *requests, const struct filter_line *request);
+/* Those taken since the last time get the answers that are to be had at once; the others wait from now on. */
+void requests_settle(struct requests *requests);
 size_t requests_waiting(const struct requests *requests);
 
 #endif

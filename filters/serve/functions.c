@@ -158,11 +158,12 @@ static void ask_call(const struct functions *functions, struct request *request,
   made->request = request;
   made->text.limit = POLICY_TEXT_MAX;
   struct question question = {.count = count, .words = words};
-  bool over = false;
-  if (rules_call(functions->rules, &made->base, &question, &over))
+  if (rules_call(functions->rules, &made->base, &question)) {
     request_refuse(request, REFUSAL_MEMORY);
-  else if (!over)
-    request->call = &made->base;
+    return;
+  }
+  request->call = &made->base;
+  rules_hand_on(functions->rules);
 }
 
 /* ---- events and certificates ---- */

@@ -101,6 +101,7 @@ static void told(void *arg, const struct filter_line *request, enum filter_decis
 
 static void line(struct engine *engine, const char *text) {
   engine_line(engine, mts_span_of(text));
+  engine_settle(engine);
   for (int i = 0; i < 100 && engine_step(engine); i++) continue;
 }
 
