@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/spares.h"
 #include "env.h"
 #include "resolve/settings.h"
 #include "ruleset.h"
@@ -34,11 +36,37 @@ struct rules {
   int64_t looked_ms;
   bool running;
   struct rules_call *first, *last; /* ended */
+  struct rules_call *spare;        /* gone, to serve again */
+  int spare_count;
 };
 
+#define SPARE_MOST 16
+
+/* Nearly each request needs one for a moment. */
+struct rules_call *rules_call_new(struct rules *rules) {
+  struct rules_call *call = rules->spare;
+  if (call) {
+    rules->spare = call->next;
+    rules->spare_count--;
+  } else {
+    call = malloc(rules->kind->call_size);
+    if (!call) return NULL;
+  }
+  mts_bytes_clear(call, rules->kind->call_size);
+  call->rules = rules;
+  return call;
+}
+
 static void call_free(struct rules_call *call) {
+  struct rules *rules = call->rules;
   if (call->forget) call->forget(call);
-  free(call);
+  if (rules->spare_count >= mts_spares(SPARE_MOST)) {
+    free(call);
+    return;
+  }
+  call->next = rules->spare;
+  rules->spare = call;
+  rules->spare_count++;
 }
 
 /* ---- running ---- */
@@ -128,7 +156,6 @@ void rules_hand_on(struct rules *rules) { run(rules); }
 enum mts_err rules_call(struct rules *rules, struct rules_call *call, void *argument) {
   struct ruleset *set = rules->now;
   bool nested = rules->running;
-  call->rules = rules;
   call->set = set;
   set->calls++;
   const struct task_call what = {
@@ -251,6 +278,11 @@ void rules_free(struct rules **rules) {
     struct rules_call *call = it->first;
     it->first = call->next;
     call_free(call);
+  }
+  while (it->spare) {
+    struct rules_call *call = it->spare;
+    it->spare = call->next;
+    free(call);
   }
   if (it->ready) event_free(it->ready);
   mts_settings_free(&it->settings);

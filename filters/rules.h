@@ -24,6 +24,7 @@ struct rules_kind {
    * ask; the program numbers them. */
   int (*ask)(lua_State *L, bool wanted[RULES_WANTED_MOST]);
   void (*inherit)(lua_State *from, lua_State *to); /* what goes on when the newer rules count alone */
+  size_t call_size;                                /* of a call, which begins with a struct rules_call; 0: there are none */
 };
 
 /* Loads the file that the setting "rules" names, or the system's; without one there is no Lua. log and base are lent and outlive the rules, as
@@ -51,12 +52,12 @@ bool rules_step(struct rules *rules);
 /* A session with a mail host was counted: the hook "session" is told. */
 void rules_session_counted(struct rules *rules, const struct mts_session *session);
 
-/* One call of the function that the kind's ask gave: the first member of a block of malloc's, which is freed when it is over. */
+/* One call of the function that the kind's ask gave: the first member of what rules_call_new gave. */
 struct rules_call {
   /* Takes the results from the task's stack (task->ok, or an error on top). Must call nothing of ours, nor raise. */
   void (*results)(struct rules_call *call, struct task *task);
   void (*done)(struct rules_call *call);   /* Lua has been left. NULL: nobody waits any more */
-  void (*forget)(struct rules_call *call); /* before the block is freed: what it owns. NULL: nothing */
+  void (*forget)(struct rules_call *call); /* before it is gone: what it owns. NULL: nothing */
   /* Not for the caller. */
   struct rules *rules;
   struct ruleset *set;
@@ -64,8 +65,10 @@ struct rules_call {
   bool ended;
   struct rules_call *next; /* ended, not yet handed on */
 };
-/* There must be rules. argument: what the function gets, as a light userdata, lent until its first wait. With results and done set, the rest
- * zero. Runs as far as it goes; done comes later, from rules_hand_on or the loop. NO_MEMORY: there is no callback, and the call is freed. */
+/* Of call_size, zeroed, for rules_call alone. NULL: no memory. */
+struct rules_call *rules_call_new(struct rules *rules);
+/* There must be rules. argument: what the function gets, as a light userdata, lent until its first wait. With results and done set. Runs as far
+ * as it goes; done comes later, from rules_hand_on or the loop, and then the call is gone. NO_MEMORY: there is no callback, and it is gone now. */
 enum mts_err rules_call(struct rules *rules, struct rules_call *call, void *argument);
 /* Runs what else is in line, and done of all calls that have ended. To be called after one call or several: what is alike runs best in a row.
  * From within a callback of the rules it does nothing, for who called that one goes on. */

@@ -9,13 +9,15 @@ static size_t place(struct mts_span id) { return mts_span_hash(id) % BY_ID_BUCKE
 
 struct by_id *by_id_find(const struct by_id_table *table, struct mts_span id) {
   struct by_id *entry = table->bucket[place(id)];
-  while (entry && !mts_span_equals(id, entry->id)) entry = entry->next;
+  while (entry && (entry->n != id.n || memcmp(entry->id, id.p, id.n) != 0)) entry = entry->next;
   return entry;
 }
 
 struct by_id *by_id_alone(struct mts_span id, size_t size) {
   struct by_id *made = id.n <= FILTER_ID_MAX ? calloc(1, size) : NULL;
-  if (made) memcpy(made->id, id.p, id.n);
+  if (!made) return NULL;
+  made->n = id.n;
+  memcpy(made->id, id.p, id.n);
   return made;
 }
 
@@ -30,7 +32,7 @@ struct by_id *by_id_add(struct by_id_table *table, struct mts_span id, size_t si
 }
 
 void by_id_remove(struct by_id_table *table, struct by_id *entry) {
-  struct by_id **at = &table->bucket[place(mts_span_of(entry->id))];
+  struct by_id **at = &table->bucket[place(mts_span(entry->id, entry->n))];
   while (*at && *at != entry) at = &(*at)->next;
   if (!*at) return;
   *at = entry->next;

@@ -10,6 +10,7 @@
 /* First member of what is found. */
 struct by_id {
   struct by_id *next;
+  size_t n; /* of id */
   char id[FILTER_ID_MAX + 1];
 };
 /* Zero-initialise all but most. */

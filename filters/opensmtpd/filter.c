@@ -29,7 +29,7 @@
 #define OUT_MAX (4 * 1024 * 1024) /* answers that smtpd has not read yet: more than all that can wait at once */
 #define OUT_PAUSE (64 * 1024)     /* with more of them no further request is read */
 /* Lines that came together are worked off some at a time: each write costs more than the answer, but smtpd shall not stand still. */
-#define TOGETHER_LINES 16
+#define TOGETHER_LINES 8
 #define TOGETHER_MS 2 /* or until the kernel's clock ticks */
 
 struct filter {

@@ -54,10 +54,10 @@ static int asked(lua_State *L, int status, lua_KContext at);
 
 /* Asks those after the one of context. */
 static int ask_on(lua_State *L, lua_KContext at) {
-  for (;;) {
-    lua_Integer number = number_of(at) + 1;
-    at = context(phase_of(at), number, at & FAILED);
-    if (lua_rawgeti(L, LIST, number) == LUA_TNIL) break;
+  lua_Integer count = (lua_Integer)lua_rawlen(L, LIST);
+  while (number_of(at) < count) {
+    at = context(phase_of(at), number_of(at) + 1, at & FAILED);
+    lua_rawgeti(L, LIST, number_of(at));
     lua_pushvalue(L, SESSION);
     lua_pushvalue(L, VALUE);
     int status = lua_pcallk(L, 2, 1, HANDLER, at, asked);
@@ -66,10 +66,11 @@ static int ask_on(lua_State *L, lua_KContext at) {
     else
       return asked(L, status, at);
   }
+  if (!(at & FAILED)) return 0;
   lua_pushnil(L);
   lua_pushnil(L);
   lua_pushnil(L);
-  lua_pushboolean(L, at & FAILED);
+  lua_pushboolean(L, true);
   return HOOKS_RESULTS;
 }
 

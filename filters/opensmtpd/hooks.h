@@ -18,7 +18,7 @@ struct hooks_question {
 
 /* From here on no further hook can be set. wanted is told which phases have some. Returns a reference (in the registry) of a function that
  * takes a question (light userdata), and may wait; its results: "proceed", "junk", "reject", "disconnect", or nil: none has an opinion; a
- * text of a refusal; the number of the hook that decided; whether one failed. Raises. */
+ * text of a refusal; the number of the hook that decided; whether one failed. Nothing: there is nothing to tell. Raises. */
 #define HOOKS_RESULTS 4
 int hooks_open(lua_State *L, bool wanted[RULES_WANTED_MOST]);
 

@@ -19,7 +19,8 @@ struct phase_call {
 
 _Static_assert(FILTER_PHASE_COMMIT < RULES_WANTED_MOST, "a phase is a kind of question");
 
-const struct rules_kind phases_kind = {.open = session_object_open, .ask = hooks_open, .inherit = session_object_move_all};
+const struct rules_kind phases_kind = {
+    .open = session_object_open, .ask = hooks_open, .inherit = session_object_move_all, .call_size = sizeof(struct phase_call)};
 
 static bool decision_named(const char *word, enum filter_decision *decision) {
   static const char *const words[] = {
@@ -36,6 +37,7 @@ static bool decision_named(const char *word, enum filter_decision *decision) {
 static void results(struct rules_call *base, struct task *task) {
   struct phase_call *call = (struct phase_call *)base;
   lua_State *co = task->co;
+  if (task->ok && lua_gettop(co) == 0) return;
   call->decision.failed = !task->ok || lua_toboolean(co, 4);
   if (!task->ok || lua_type(co, 1) != LUA_TSTRING || !decision_named(lua_tostring(co, 1), &call->decision.decision)) return;
   call->decision.opinion = true;
@@ -55,9 +57,8 @@ static void forget(struct rules_call *base) { free(((struct phase_call *)base)->
 
 enum mts_err phases_ask(struct rules *rules, const struct filter_line *request, struct session *session, struct mts_span value,
                         phase_fn done, void *arg, struct rules_call **call) {
-  struct phase_call *made = malloc(sizeof *made);
+  struct phase_call *made = (struct phase_call *)rules_call_new(rules);
   if (!made) return MTS_ERR_NO_MEMORY;
-  mts_bytes_clear(made, sizeof *made);
   made->call.forget = forget;
   made->call.results = results;
   made->call.done = handed_on;

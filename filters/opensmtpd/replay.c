@@ -26,6 +26,7 @@ struct replay {
   size_t at; /* where the line after the one being replayed begins */
   struct mts_span line;
   bool answered;
+  int64_t asked_ms;
   bool asked[FILTER_PHASE_COMMIT + 1]; /* phases that the log has */
 };
 
@@ -94,7 +95,7 @@ static void told(void *arg, const struct filter_line *request, enum filter_decis
   fprintf(replay->out, "%d\t%s\t", story->hook, story->overdue ? "overdue" : story->hook_failed ? "failed" : "");
   show(replay, mts_span_of(story->looked_up), '\t');
   fprintf(replay->out, "%s\t%lld\t", story->looked_up ? mts_action_name(story->action) : "",
-          (long long)(mts_clock_mono_ms(&mts_clock_real) - story->began_ms));
+          (long long)(mts_clock_mono_ms(&mts_clock_real) - replay->asked_ms));
   show(replay, recorded(replay, request), '\n');
   fflush(replay->out);
 }
@@ -117,6 +118,7 @@ static void run(struct replay *replay) {
     bool asks = filter_line_parse(replay->line, &parsed) && parsed.kind == FILTER_REQUEST;
     if (asks) replay->asked[parsed.phase] = true;
     replay->answered = !asks;
+    replay->asked_ms = mts_clock_mono_ms(&mts_clock_real);
     engine_line(replay->engine, replay->line);
     engine_settle(replay->engine);
     while (!replay->answered) {

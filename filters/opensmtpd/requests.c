@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/spares.h"
 
 #define RECIPIENT_SIZE 1024    /* no address is that long */
 #define WATCHDOG_SLACK_MS 2000 /* an answer later than its deadline by this much will not come any more */
@@ -19,6 +20,9 @@ struct requests {
   struct requests_config config;
   size_t waiting;
   struct request *first; /* ring without a head; the fresh ones come first */
+  int64_t now_ms;        /* about, while fresh ones are worked off */
+  struct request *spare; /* of SPARE_ROOM, to serve again */
+  int spare_count;
 };
 
 struct request {
@@ -32,11 +36,39 @@ struct request {
   bool in_background;            /* it was answered, and a lookup goes on */
   enum filter_decision decision; /* so far */
   struct request_story story;
+  int64_t began_ms;
   /* Not zeroed from here on. */
   char session[FILTER_ID_MAX + 1], token[FILTER_ID_MAX + 1];
   char domain[MTS_NAME_SIZE];
-  char recipient[]; /* as long as it needs to be: small blocks cost malloc least */
+  size_t room;
+  char recipient[]; /* of room bytes */
 };
+
+#define SPARE_MOST 16
+#define SPARE_ROOM 128 /* nearly every recipient fits */
+
+static struct request *take_block(struct requests *requests, size_t room) {
+  struct request *block = requests->spare;
+  if (room > SPARE_ROOM || !block) {
+    if (room < SPARE_ROOM) room = SPARE_ROOM;
+    block = malloc(sizeof *block + room);
+    if (block) block->room = room;
+  } else {
+    requests->spare = block->next;
+    requests->spare_count--;
+  }
+  return block;
+}
+
+static void put_block_by(struct requests *requests, struct request *block) {
+  if (block->room != SPARE_ROOM || requests->spare_count >= mts_spares(SPARE_MOST)) {
+    free(block);
+    return;
+  }
+  block->next = requests->spare;
+  requests->spare = block;
+  requests->spare_count++;
+}
 
 /* ---- its end ---- */
 
@@ -49,7 +81,7 @@ static void release(struct request *request) {
   if (request->next) request->next->previous = request->previous;
   if (requests->first == request) requests->first = request->next;
   requests->waiting--;
-  free(request);
+  put_block_by(requests, request);
 }
 
 static void say(struct request *request, enum filter_decision decision, const char *text) {
@@ -85,8 +117,11 @@ static bool watch(struct request *request) {
 
 /* ---- the domain ---- */
 
+/* Those that come together need not all look at the clock. */
+static int64_t now_ms(const struct request *request) { return request->fresh ? request->requests->now_ms : mts_clock_coarse_ms(); }
+
 static uint32_t left_ms(const struct request *request) {
-  int64_t left = request->requests->config.deadline_ms - (mts_clock_coarse_ms() - request->story.began_ms);
+  int64_t left = request->requests->config.deadline_ms - (now_ms(request) - request->began_ms);
   return left > 1 ? (uint32_t)left : 1;
 }
 
@@ -109,17 +144,17 @@ static bool look_up(struct request *request, enum mts_depth depth, mts_lookup_fn
 static void hosts_found(void *arg, enum mts_err err, struct mts_answer *result) {
   struct request *request = arg;
   request->lookup = NULL;
-  int64_t now_ms = mts_clock_coarse_ms();
+  int64_t now = now_ms(request);
   bool known = !err && result->hosts_known && result->host_count;
-  if (known) recent_note(request->requests->config.recent, request->domain, now_ms)->hosts_until_ms = now_ms + HOSTS_AGAIN_MS;
+  if (known) recent_note(request->requests->config.recent, request->domain, now)->hosts_until_ms = now + HOSTS_AGAIN_MS;
   mts_answer_free(&result);
   answer(request, request->decision, NULL);
 }
 
+/* result: until the answer. */
 static void tell(struct request *request, const struct mts_answer *result) {
   struct mts_log *log = request->requests->config.log;
-  memccpy(request->domain, result->domain, 0, sizeof request->domain);
-  request->story.looked_up = request->domain;
+  request->story.looked_up = result->domain;
   request->story.action = result->action;
   if (mts_log_wants(log, MTS_LOG_INFO)) mts_log_write(log, MTS_LOG_INFO, result->domain, "%s", mts_action_name(result->action));
 }
@@ -127,6 +162,8 @@ static void tell(struct request *request, const struct mts_answer *result) {
 /* Where the policy was fetched just now, DNS works, and the MX hosts are worth waiting for. Where it was known, mail does not wait for DNS
  * at all. */
 static void find_hosts(struct request *request, bool worth_waiting) {
+  memccpy(request->domain, request->story.looked_up, 0, sizeof request->domain);
+  request->story.looked_up = request->domain;
   if (!worth_waiting) {
     say(request, request->decision, NULL);
     request->in_background = true;
@@ -144,17 +181,17 @@ static void policy_found(void *arg, enum mts_err err, struct mts_answer *result)
     mts_log_write(request->requests->config.log, MTS_LOG_ERROR, NULL, "a lookup failed: %s", mts_err_message(err));
   } else {
     tell(request, result);
-    int64_t now_ms = mts_clock_coarse_ms();
-    struct recent_domain *recent = recent_note(request->requests->config.recent, request->domain, now_ms);
-    more = result->mode != MTS_MODE_NONE && now_ms >= recent->hosts_until_ms;
+    int64_t now = now_ms(request);
+    struct recent_domain *recent = recent_note(request->requests->config.recent, result->domain, now);
+    more = result->mode != MTS_MODE_NONE && now >= recent->hosts_until_ms;
     fetched = result->from == MTS_FROM_NETWORK;
-    if (more) recent->hosts_until_ms = now_ms + HOSTS_FAILED_MS; /* others need not ask meanwhile, nor soon if it fails */
+    if (more) recent->hosts_until_ms = now + HOSTS_FAILED_MS; /* others need not ask meanwhile, nor soon if it fails */
   }
-  mts_answer_free(&result);
   if (more)
     find_hosts(request, fetched);
   else
     answer(request, request->decision, NULL);
+  mts_answer_free(&result);
 }
 
 static void go_on(struct request *request) {
@@ -215,16 +252,13 @@ static struct request *make(struct requests *requests, const struct filter_line 
   struct mts_span to = line->rest;
   bool fits = line->phase == FILTER_PHASE_RCPT_TO && to.n > 0 && to.n < RECIPIENT_SIZE && !memchr(to.p, 0, to.n);
   if (!fits) to.n = 0;
-  struct request *made = requests->waiting < REQUESTS_WAITING_MAX ? malloc(sizeof *made + to.n + 1) : NULL;
+  struct request *made = requests->waiting < REQUESTS_WAITING_MAX ? take_block(requests, to.n + 1) : NULL;
   if (!made) return NULL;
   mts_bytes_clear(made, offsetof(struct request, session));
-  made->domain[0] = 0;
   made->requests = requests;
   made->fresh = true;
   made->line = *line;
-  made->story.began_ms = mts_clock_mono_ms(&mts_clock_real);
-  keep(made->session, &made->line.session);
-  keep(made->token, &made->line.token);
+  made->began_ms = requests->now_ms;
   if (to.n) memcpy(made->recipient, to.p, to.n);
   made->recipient[to.n] = 0;
   made->next = requests->first;
@@ -237,14 +271,17 @@ static struct request *make(struct requests *requests, const struct filter_line 
 /* It could not be answered at once. */
 static void wait(struct request *request) {
   request->fresh = false;
-  request->line.rest = request->line.key = request->line.value = mts_span(NULL, 0); /* lent until now */
+  keep(request->session, &request->line.session); /* lent until now, as were the other parts */
+  keep(request->token, &request->line.token);
+  request->line.rest = request->line.key = request->line.value = mts_span(NULL, 0);
   if (!watch(request)) answer(request, request->decision, NULL);
 }
 
 void requests_take(struct requests *requests, const struct filter_line *line) {
+  requests->now_ms = mts_clock_coarse_ms();
   struct request *request = make(requests, line);
   if (!request) {
-    const struct request_story story = {.began_ms = mts_clock_mono_ms(&mts_clock_real)};
+    const struct request_story story = {0};
     mts_log_seldom(requests->config.log, MTS_LOG_WARNING, "full", NULL, "too many sessions wait; further ones proceed at once");
     requests->config.answer(requests->config.arg, line, FILTER_PROCEED, NULL, &story);
     return;
@@ -253,6 +290,7 @@ void requests_take(struct requests *requests, const struct filter_line *line) {
 }
 
 void requests_settle(struct requests *requests) {
+  requests->now_ms = mts_clock_coarse_ms();
   rules_hand_on(requests->config.rules);
   for (struct request *request = requests->first, *next; request && request->fresh; request = next) {
     next = request->next;
@@ -273,6 +311,11 @@ enum mts_err requests_new(const struct requests_config *config, struct requests 
 void requests_free(struct requests **requests) {
   if (!*requests) return;
   while ((*requests)->first) release((*requests)->first);
+  while ((*requests)->spare) {
+    struct request *block = (*requests)->spare;
+    (*requests)->spare = block->next;
+    free(block);
+  }
   free(*requests);
   *requests = NULL;
 }

@@ -17,7 +17,6 @@ struct request_story {
   bool overdue;           /* the deadline passed */
   const char *looked_up;  /* the domain whose policy was looked up; NULL: none was */
   enum mts_action action; /* what came of it */
-  int64_t began_ms;       /* when it was asked, on the monotonic clock */
 };
 
 struct requests_config {

@@ -122,7 +122,7 @@ static int open_call(lua_State *L, bool wanted[RULES_WANTED_MOST]) {
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-const struct rules_kind functions_kind = {.ask = open_call};
+const struct rules_kind functions_kind = {.ask = open_call, .call_size = sizeof(struct call)};
 
 static void results(struct rules_call *base, struct task *task) {
   struct call *of = (struct call *)base;
@@ -148,7 +148,7 @@ static void ask_call(const struct functions *functions, struct request *request,
     wrong(request, "call: there are no rules");
     return;
   }
-  struct call *made = calloc(1, sizeof *made);
+  struct call *made = (struct call *)rules_call_new(functions->rules);
   if (!made) {
     request_refuse(request, REFUSAL_MEMORY);
     return;
