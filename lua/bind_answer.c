@@ -171,7 +171,7 @@ static struct op *quick(lua_State *L, struct lookups *lookups) {
   return op;
 }
 
-/* It has to be waited for: from now on it lives on the stack of who waits. */
+/* It has to be waited for: from now on it lives on the stack of who waits, behind the domain. */
 static void keep_waiting(lua_State *L, struct lookups *lookups, struct op *op, const char *domain) {
   if (op == lookups->quick) {
     lua_getiuservalue(L, LOOKUPS, QUICK);
@@ -179,6 +179,8 @@ static void keep_waiting(lua_State *L, struct lookups *lookups, struct op *op, c
     lua_setiuservalue(L, LOOKUPS, QUICK);
     lookups->quick = NULL;
   }
+  if (lua_gettop(L) > WAITING) lua_replace(L, WAITING);
+  lua_settop(L, WAITING);
   op_link(op, domain);
 }
 
@@ -257,7 +259,6 @@ static int l_lookup(lua_State *L) {
   struct mts_lookup_opts opts = {.depth = MTS_DEPTH_HOSTS, .freshness = MTS_USE_CACHED};
   read_options(L, 2, lookups, &opts);
   if (env->current && env->current->in_rule) opts.no_rules = true;
-  lua_settop(L, 1);
   if (strlen(domain) != length) return fail(L, MTS_ERR_NAME_SYNTAX, NULL, "a zero byte has no place in a name");
   env_outside(L, env);
   struct mts *m = env_context(L, env);

@@ -15,8 +15,11 @@ struct shared {
   struct mts_answer *answer; /* NULL: nothing is here; its policy cannot be freed meanwhile, nor another have its address */
   int view;                  /* reference in the registry */
 };
+#define SHORTCUTS 256
 struct shared_answers {
   struct shared sets[SETS][WAYS]; /* the one made last comes first */
+  /* Into the sets, by where the answer lies, for nearly always it is the very same one. They may be outdated. */
+  struct shared *shortcuts[SHORTCUTS];
 };
 
 static size_t set_of(const char *domain) { return mts_span_hash(mts_span_of(domain)) % SETS; }
@@ -44,6 +47,10 @@ static bool is_untouched(lua_State *L) {
   if (!lua_next(L, -2)) return true;
   lua_pop(L, 2);
   return false;
+}
+
+static struct shared **shortcut_of(struct shared_answers *shared, const struct mts_answer *answer) {
+  return &shared->shortcuts[(uintptr_t)answer / sizeof *answer % SHORTCUTS];
 }
 
 /* The object that was made of such an answer, if there is one that still says so. NULL: there is none. */
@@ -83,12 +90,27 @@ static struct shared *set_for(struct env *env, const struct mts_answer *answer) 
   return env->shared && !has_lists(answer) ? env->shared->sets[set_of(answer->domain)] : NULL;
 }
 
+/* Of this very answer, which is held: nobody else can lie where it does. */
+static bool push_quickly(lua_State *L, struct shared_answers *shared, const struct mts_answer *answer) {
+  const struct shared *known = shared ? *shortcut_of(shared, answer) : NULL;
+  if (!known || known->answer != answer) return false;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, known->view);
+  if (is_untouched(L)) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
 void push_shared_answer(lua_State *L, struct env *env, struct mts_answer **answer) {
+  if (push_quickly(L, env->shared, *answer)) {
+    mts_answer_free(answer);
+    return;
+  }
   struct shared *set = set_for(env, *answer), *known = set ? push_known(L, set, *answer) : NULL;
   if (known) {
     /* The same one is likely to come again, and then needs no second look. */
     struct mts_answer *before = known->answer;
     known->answer = *answer;
+    *shortcut_of(env->shared, *answer) = known;
     *answer = before;
   } else {
     push_answer(L, *answer);

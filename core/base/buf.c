@@ -62,26 +62,30 @@ void mts_buf_free(struct mts_buf *buf) {
 
 void mts_bytes_clear(void *p, size_t n) { memset(p, 0, n); }
 
-/* Each bit of the result hangs on each bit of the word: one multiplication carries upwards only. Constants of SplitMix64. */
-static uint64_t mix(uint64_t word) {
-  word = (word ^ word >> 30) * 0xbf58476d1ce4e5b9u;
-  word = (word ^ word >> 27) * 0x94d049bb133111ebu;
-  return word ^ word >> 31;
+/* Constants of SplitMix64. One multiplication carries upwards only, so what it made is turned before the next word comes in, and in the end
+ * each bit of the result hangs on each bit of the text. */
+static uint64_t add(uint64_t hash, uint64_t word) {
+  hash = (hash ^ word) * 0xbf58476d1ce4e5b9u;
+  return hash ^ hash >> 32;
+}
+static uint32_t end(uint64_t hash) {
+  hash *= 0x94d049bb133111ebu;
+  return (uint32_t)(hash ^ hash >> 32);
 }
 
 uint32_t mts_span_hash(struct mts_span text) {
   uint64_t hash = text.n, word = 0;
   if (text.n < sizeof word) {
     for (size_t i = 0; i < text.n; i++) word = word << 8 | (unsigned char)text.p[i];
-    return (uint32_t)mix(hash ^ word);
+    return end(add(hash, word));
   }
   size_t last = text.n - sizeof word; /* the last eight, some of them for the second time: quicker than one by one */
   for (size_t at = 0; at < last; at += sizeof word) {
     memcpy(&word, text.p + at, sizeof word);
-    hash = mix(hash ^ word);
+    hash = add(hash, word);
   }
   memcpy(&word, text.p + last, sizeof word);
-  return (uint32_t)mix(hash ^ word);
+  return end(add(hash, word));
 }
 
 bool mts_text_clean(char *to, size_t size, struct mts_span from) {

@@ -39,3 +39,9 @@ int64_t mts_clock_about_mono_ms(const struct mts_clock *clock) {
 int64_t mts_clock_about_now_s(const struct mts_clock *clock) {
   return (clock->now_ms == now_ms ? read_ms(COARSE_NOW) : clock->now_ms(clock->arg)) / 1000;
 }
+
+void mts_clock_about(const struct mts_clock *clock, struct mts_moment *moment) {
+  int64_t before_ms = moment->mono_ms;
+  moment->mono_ms = mts_clock_about_mono_ms(clock);
+  if (moment->mono_ms != before_ms || clock->now_ms != now_ms) moment->now_s = mts_clock_about_now_s(clock);
+}

@@ -18,6 +18,13 @@ int64_t mts_clock_coarse_ms(void);
 int64_t mts_clock_about_mono_ms(const struct mts_clock *clock);
 int64_t mts_clock_about_now_s(const struct mts_clock *clock);
 
+/* Both, for who asks again and again. Zero-initialise. */
+struct mts_moment {
+  int64_t mono_ms, now_s;
+};
+/* The time of day of the real clock is read once a tick: what is set meanwhile is seen at the next one. */
+void mts_clock_about(const struct mts_clock *clock, struct mts_moment *moment);
+
 static inline int64_t mts_clock_now_s(const struct mts_clock *clock) { return clock->now_ms(clock->arg) / 1000; }
 static inline int64_t mts_clock_now_ms(const struct mts_clock *clock) { return clock->now_ms(clock->arg); }
 static inline int64_t mts_clock_mono_ms(const struct mts_clock *clock) { return clock->mono_ms(clock->arg); }

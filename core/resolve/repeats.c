@@ -18,6 +18,7 @@ struct place {
 };
 struct repeats {
   struct place places[PLACES];
+  struct mts_moment moment;
 };
 
 static struct place *place_of(struct repeats *repeats, struct mts_span destination) {
@@ -26,9 +27,12 @@ static struct place *place_of(struct repeats *repeats, struct mts_span destinati
 
 struct mts_answer *repeats_find(struct mts *m, struct mts_span destination, const struct mts_lookup_opts *opts) {
   if (!m->repeats || destination.n > TEXT_MOST) return NULL;
-  const struct place *place = place_of(m->repeats, destination);
+  struct repeats *repeats = m->repeats;
+  const struct place *place = place_of(repeats, destination);
   bool same = place->answer && place->text_n == destination.n && memcmp(place->text, destination.p, destination.n) == 0;
-  bool holds = same && at_once_holds(m, &place->basis, opts, mts_clock_about_mono_ms(&m->clock), mts_clock_about_now_s(&m->clock));
+  if (!same) return NULL;
+  mts_clock_about(&m->clock, &repeats->moment);
+  bool holds = at_once_holds(m, &place->basis, opts, repeats->moment.mono_ms, repeats->moment.now_s);
   return holds ? answer_ref(place->answer) : NULL;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "filter_line.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define ORDER_CHANGED 6 /* 0.6: result before address */
@@ -43,6 +44,19 @@ bool filter_field(struct mts_span *rest, struct mts_span *field) {
   return true;
 }
 
+#define EACH_BYTE(value) ((value) * (uint64_t)0x0101010101010101)
+
+/* Of which of eight ASCII characters this is at least: the highest bit of each byte tells, and none carries into the next. */
+static uint64_t at_least(uint64_t eight, unsigned char least) { return eight + EACH_BYTE(0x80u - least); }
+
+static bool are_hexadecimal(const char *p) {
+  uint64_t eight;
+  memcpy(&eight, p, sizeof eight);
+  uint64_t lower = eight | EACH_BYTE(0x20u);
+  uint64_t digit = at_least(eight, '0') & ~at_least(eight, '9' + 1), letter = at_least(lower, 'a') & ~at_least(lower, 'f' + 1);
+  return ((~eight & (digit | letter)) & EACH_BYTE(0x80u)) == EACH_BYTE(0x80u);
+}
+
 /* An id is given back to smtpd as it came: nothing in it may break a line or a field. The bytes that begin one; 0: none does. */
 static size_t id_length(const char *p, const char *end) {
   static const bool hexadecimal[256] = {
@@ -50,6 +64,7 @@ static size_t id_length(const char *p, const char *end) {
       ['8'] = true, ['9'] = true, ['a'] = true, ['b'] = true, ['c'] = true, ['d'] = true, ['e'] = true, ['f'] = true,
       ['A'] = true, ['B'] = true, ['C'] = true, ['D'] = true, ['E'] = true, ['F'] = true};
   size_t n = 0;
+  while (end - p >= (ptrdiff_t)(n + sizeof(uint64_t)) && are_hexadecimal(p + n)) n += sizeof(uint64_t);
   while (p + n < end && hexadecimal[(unsigned char)p[n]]) n++;
   return n <= FILTER_ID_MAX && (p + n == end || p[n] == '|') ? n : 0;
 }

@@ -75,8 +75,8 @@ static void push_field(lua_State *L, struct session *session, size_t field) {
 static int get(lua_State *L) {
   const struct known *known = lua_touserdata(L, KNOWN);
   const struct object *object = lua_touserdata(L, 1);
+  luaL_checkany(L, 2);
   bool is_one = object && lua_getmetatable(L, 1) && lua_topointer(L, -1) == known->metatable;
-  lua_settop(L, 2);
   struct session *session = is_one && object->session ? object->session : session_of(L);
   size_t key = key_of(L, known);
   if (key < SESSION_FIELD_COUNT) {

@@ -30,7 +30,7 @@ struct session {
   void *object; /* of the rules, that show it; while there is one it outlives the session */
   int object_ref;
   unsigned shown; /* a bit for each field that the object holds as a text of Lua's */
-  bool ended; /* and is no longer in the table */
+  bool ended;     /* and is no longer in the table */
 };
 
 /* What to register to be told of sessions; ends with FILTER_EVENT_UNKNOWN. */

@@ -2,6 +2,8 @@
  * The lines of OpenSMTPD's filter protocol, 0.4 to 0.7. */
 #include "tools.h"
 
+#include <ctype.h>
+
 #include "filter_line.h"
 
 #define SESSION "7641df9771b4ed00"
@@ -86,6 +88,22 @@ static void what_cannot_be_answered_is_refused(void **s) {
     struct filter_line found = {.version = 99};
     if (filter_line_parse(mts_span_of(bad[i]), &found)) fail_msg("taken: %s", bad[i]);
     assert_int_equal(found.version, 99);
+  }
+}
+
+static void an_id_is_hexadecimal_in_each_of_its_places(void **s) {
+  (void)s;
+  static const char head[] = "filter|0.7|1|smtp-in|data|";
+  char text[] = "filter|0.7|1|smtp-in|data|" SESSION "|" TOKEN "|value";
+  for (size_t at = 0; at < strlen(SESSION "|" TOKEN); at++) {
+    char *p = text + strlen(head) + at, before = *p;
+    for (int c = 0; before != '|' && c < 256; c++) {
+      struct filter_line found;
+      *p = (char)c;
+      if (c != '|' && filter_line_parse(mts_span(text, sizeof text - 1), &found) != (isxdigit(c) != 0))
+        fail_msg("\\x%02x at %zu", (unsigned)c, at);
+    }
+    *p = before;
   }
 }
 
@@ -175,6 +193,7 @@ int main(void) {
       cmocka_unit_test(every_phase_and_event_is_known_by_its_name),
       cmocka_unit_test(what_later_versions_add_is_no_error),
       cmocka_unit_test(what_cannot_be_answered_is_refused),
+      cmocka_unit_test(an_id_is_hexadecimal_in_each_of_its_places),
       cmocka_unit_test(an_answer_is_one_line_with_session_and_token),
       cmocka_unit_test(any_text_becomes_a_valid_refusal),
       cmocka_unit_test(addresses_stand_where_the_version_has_them),
