@@ -45,9 +45,8 @@ static struct session *session_of(lua_State *L) {
   return object->session;
 }
 
-/* What the second argument names; KEYS: nothing of ours. */
-static size_t key_of(lua_State *L, const struct known *known) {
-  const void *name = lua_topointer(L, 2);
+/* What the text that lies there names; KEYS: nothing of ours. */
+static size_t key_of(const struct known *known, const void *name) {
   size_t key = 0;
   while (key < KEYS && known->name[key] != name) key++;
   return key;
@@ -75,10 +74,10 @@ static void push_field(lua_State *L, struct session *session, size_t field) {
 static int get(lua_State *L) {
   const struct known *known = lua_touserdata(L, KNOWN);
   const struct object *object = lua_touserdata(L, 1);
-  luaL_checkany(L, 2);
+  const void *name = lua_topointer(L, 2);
   bool is_one = object && lua_getmetatable(L, 1) && lua_topointer(L, -1) == known->metatable;
   struct session *session = is_one && object->session ? object->session : session_of(L);
-  size_t key = key_of(L, known);
+  size_t key = key_of(known, name);
   if (key < SESSION_FIELD_COUNT) {
     push_field(L, session, key);
   } else if (key == RECIPIENTS) {
@@ -96,7 +95,7 @@ static int get(lua_State *L) {
 
 static int set(lua_State *L) {
   session_of(L);
-  size_t key = key_of(L, lua_touserdata(L, KNOWN));
+  size_t key = key_of(lua_touserdata(L, KNOWN), lua_topointer(L, 2));
   if (key < KEYS) return luaL_error(L, "session.%s is what smtpd reported, and cannot be set; choose another name", names[key]);
   luaL_argcheck(L, !lua_isnil(L, 2), 2, "a field has a name");
   if (lua_getiuservalue(L, 1, KEPT) != LUA_TTABLE) {
