@@ -15,8 +15,8 @@
 #define DOMAINS 100
 #define STARTS 7
 #define PAIRS 5
-#define ALONE 6000 /* round trips of a run, one session */
-#define MANY 30000 /* and with many sessions */
+#define ALONE 2000 /* round trips of a run, one session */
+#define MANY 20000 /* and with many sessions */
 #define SESSIONS 64
 #define REPORTS 300000
 #define ROUNDS 9
