@@ -120,6 +120,7 @@ void engine_line(struct engine *engine, struct mts_span line) {
       if (mts_span_equals(parsed.key, "subsystem") && mts_span_equals(parsed.value, "smtp-out")) engine->hears_outgoing = true;
       break;
     case FILTER_REPORT:
+      requests_ask(engine->requests);
       if (!parsed.outgoing)
         sessions_report(engine->sessions, &parsed);
       else if (engine->outgoing)
@@ -134,7 +135,7 @@ void engine_line(struct engine *engine, struct mts_span line) {
   }
 }
 
-void engine_settle(struct engine *engine) { requests_settle(engine->requests); }
+bool engine_settle(struct engine *engine) { return requests_settle(engine->requests); }
 
 bool engine_wants(const struct engine *engine, enum filter_phase phase) { return rules_want(engine->rules, phase); }
 

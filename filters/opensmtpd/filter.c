@@ -101,9 +101,12 @@ static bool take_some(struct filter *filter) {
     engine_line(filter->engine, line);
     count = mts_clock_coarse_ms() < until_ms ? count + 1 : TOGETHER_LINES;
   }
-  engine_settle(filter->engine);
+  bool more;
+  do {
+    more = engine_settle(filter->engine);
+    flush(filter);
+  } while (more);
   filter->together = false;
-  flush(filter);
   return count > 0;
 }
 

@@ -19,20 +19,22 @@
 struct requests {
   struct requests_config config;
   size_t waiting;
-  struct request *first; /* ring without a head; the fresh ones come first */
-  int64_t now_ms;        /* about, while fresh ones are worked off */
-  struct request *spare; /* of SPARE_ROOM, to serve again */
+  struct request *first;                  /* ring without a head; the fresh ones come first */
+  struct request *unasked, *unasked_last; /* those whose rules are to be asked, in the order in which they came */
+  int64_t now_ms;                         /* about, while fresh ones are worked off */
+  struct request *spare;                  /* of SPARE_ROOM, to serve again */
   int spare_count;
 };
 
 struct request {
   struct requests *requests;
-  struct request *previous, *next;
+  struct request *previous, *next, *next_unasked;
   struct filter_line line;
   struct rules_call *call;
   struct mts_lookup *lookup;
   struct event *watchdog;
   bool fresh;                    /* not settled yet */
+  bool in_line;                  /* the rules are still to be asked */
   bool in_background;            /* it was answered, and a lookup goes on */
   enum filter_decision decision; /* so far */
   struct request_story story;
@@ -44,6 +46,8 @@ struct request {
   char recipient[]; /* of room bytes */
 };
 
+#define SETTLE_MS \
+  2 /* or until the kernel's clock ticks: what slow rules were asked does not hold up the others' answers for longer */
 #define SPARE_MOST 16
 #define SPARE_ROOM 128 /* nearly every recipient fits */
 
@@ -229,12 +233,9 @@ static struct mts_span value_of(const struct filter_line *line) {
   return rest;
 }
 
-static void begin(struct request *request) {
+static void ask(struct request *request) {
   const struct requests_config *config = &request->requests->config;
-  if (!rules_want(config->rules, request->line.phase)) {
-    go_on(request);
-    return;
-  }
+  request->in_line = false;
   struct session *session = sessions_find(config->sessions, request->line.session);
   if (phases_ask(config->rules, &request->line, session, value_of(&request->line), decided, request, &request->call))
     go_on(request);
@@ -286,16 +287,40 @@ void requests_take(struct requests *requests, const struct filter_line *line) {
     requests->config.answer(requests->config.arg, line, FILTER_PROCEED, NULL, &story);
     return;
   }
-  begin(request);
+  if (!rules_want(requests->config.rules, line->phase)) {
+    go_on(request);
+    return;
+  }
+  request->in_line = true;
+  if (requests->unasked)
+    requests->unasked_last->next_unasked = request;
+  else
+    requests->unasked = request;
+  requests->unasked_last = request;
 }
 
-void requests_settle(struct requests *requests) {
-  requests->now_ms = mts_clock_coarse_ms();
+static void ask_first(struct requests *requests) {
+  struct request *request = requests->unasked;
+  requests->unasked = request->next_unasked;
+  ask(request);
+}
+
+void requests_ask(struct requests *requests) {
+  while (requests->unasked) ask_first(requests);
+}
+
+bool requests_settle(struct requests *requests) {
+  int64_t until_ms = mts_clock_coarse_ms() + SETTLE_MS;
+  do {
+    if (requests->unasked) ask_first(requests);
+    requests->now_ms = mts_clock_coarse_ms();
+  } while (requests->unasked && requests->now_ms < until_ms);
   rules_hand_on(requests->config.rules);
   for (struct request *request = requests->first, *next; request && request->fresh; request = next) {
     next = request->next;
-    wait(request);
+    if (!request->in_line) wait(request);
   }
+  return requests->unasked != NULL;
 }
 
 size_t requests_waiting(const struct requests *requests) { return requests->waiting; }

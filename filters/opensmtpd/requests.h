@@ -34,10 +34,13 @@ struct requests_config {
 struct requests;
 enum mts_err requests_new(const struct requests_config *config, struct requests **requests);
 void requests_free(struct requests **requests); /* those that wait get no answer */
-/* request: lent, and what it is made of until requests_settle. The answer may come before this returns. */
+/* request: lent, and what it is made of until requests_settle has dealt with it. The answer may come before this returns. */
 void requests_take(struct requests *requests, const struct filter_line *request);
-/* Those taken since the last time get the answers that are to be had at once; the others wait from now on. */
-void requests_settle(struct requests *requests);
+/* The rules, about those taken. Before what they know of a session changes. */
+void requests_ask(struct requests *requests);
+/* Those taken since the last time get the answers that are to be had at once; the others wait from now on. true: some are left, for rules
+ * take their time, and this must be called again. */
+bool requests_settle(struct requests *requests);
 size_t requests_waiting(const struct requests *requests);
 
 #endif
