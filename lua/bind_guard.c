@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
- * Functions of Lua that loop in C, where no instruction is counted: a rule's budget pays for them before they run. Each of these stands in
- * the place of Lua's own and calls it; who has no budget notices nothing. */
+ * Functions of Lua in whose place stand ours, which call them; who has no budget notices nothing. Those that loop in C, where no instruction is
+ * counted: a rule's budget pays for them before they run. And those that make coroutines, which are to be counted. */
 #include <lualib.h>
 
 #include "env.h"
@@ -120,12 +120,30 @@ static int l_sort(lua_State *L) {
   return original(L);
 }
 
+/* ---- coroutines ---- */
+
+/* They may be made before their task is counted, and run when it would be. */
+static int l_create(lua_State *L) {
+  int count = original(L);
+  if (budget_left(L) != UINT64_MAX) budget_count(lua_tothread(L, -1));
+  return count;
+}
+
+static int l_wrap(lua_State *L) {
+  int count = original(L);
+  if (budget_left(L) == UINT64_MAX || !lua_getupvalue(L, -1, 1)) return count;
+  if (lua_isthread(L, -1)) budget_count(lua_tothread(L, -1));
+  lua_pop(L, 1);
+  return count;
+}
+
 /* ---- putting them in place ---- */
 
 static const luaL_Reg in_string[] = {{"find", l_find}, {"match", l_match}, {"gmatch", l_gmatch},
                                      {"gsub", l_gsub}, {"rep", l_rep},     {NULL, NULL}};
 static const luaL_Reg in_table[] = {{"concat", l_concat}, {"move", l_move}, {"insert", l_shift},
                                     {"remove", l_shift},  {"sort", l_sort}, {NULL, NULL}};
+static const luaL_Reg in_coroutine[] = {{"create", l_create}, {"wrap", l_wrap}, {NULL, NULL}};
 
 /* What somebody has put in the place of Lua's own is in Lua, and counted. */
 static void guard(lua_State *L, const char *library, const luaL_Reg *functions) {
@@ -148,6 +166,7 @@ static void guard(lua_State *L, const char *library, const luaL_Reg *functions) 
 static int l_guard(lua_State *L) {
   guard(L, LUA_STRLIBNAME, in_string);
   guard(L, LUA_TABLIBNAME, in_table);
+  guard(L, LUA_COLIBNAME, in_coroutine);
   return 0;
 }
 
@@ -158,4 +177,15 @@ static int l_spend(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg guard_functions[] = {{"guard", l_guard}, {"spend", l_spend}, {NULL, NULL}};
+/* count_all(): from now on rules are counted from their first instruction, who calls this included: code in C that they loaded may make
+ * coroutines, too */
+static int l_count_all(lua_State *L) {
+  struct env *env = env_get(L);
+  env->counts_all = true;
+  if (!env->current || !env->current->limited) return 0;
+  budget_count(env->current->co);
+  budget_count(L);
+  return 0;
+}
+
+const luaL_Reg guard_functions[] = {{"guard", l_guard}, {"spend", l_spend}, {"count_all", l_count_all}, {NULL, NULL}};

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "env.h"
+#include "overtime.h"
 
 #define STEP 1000                 /* instructions between two looks */
 #define FINE_STEP 50              /* the same where they are slow */
@@ -13,6 +14,8 @@
 #define MOST_MS 5000              /* of processor time */
 
 static uint64_t *spent_of(struct task *task) { return task->of_family ? task->of_family : &task->spent; }
+
+static void look(lua_State *L, lua_Debug *unused);
 
 /* FILE:LINE: of the innermost function in Lua. */
 static void note_place(lua_State *L, struct task *task) {
@@ -29,8 +32,8 @@ static void note_place(lua_State *L, struct task *task) {
 static void stop(lua_State *L, struct task *task, const char *why) {
   if (!task->stopped) note_place(L, task);
   task->stopped = why;
-  lua_Hook hook = lua_gethook(L);
-  lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+  lua_sethook(L, look, LUA_MASKCOUNT, 1);
+  budget_count(task->co); /* if L is a coroutine of its own */
   lua_pushfstring(L, "%sa rule was stopped: %s", task->place, why);
   lua_error(L);
 }
@@ -58,7 +61,7 @@ static void count_time(lua_State *L, struct task *task) {
   }
   task->looked_ms = now;
   task->looked_spent = *spent;
-  lua_sethook(L, lua_gethook(L), LUA_MASKCOUNT, slow ? FINE_STEP : STEP);
+  lua_sethook(L, look, LUA_MASKCOUNT, slow ? FINE_STEP : STEP);
 }
 
 static void look(lua_State *L, lua_Debug *unused) {
@@ -78,9 +81,24 @@ static void look(lua_State *L, lua_Debug *unused) {
   if (lua_gc(L, LUA_GCCOUNT) - task->began_kb > MOST_MEMORY_KB) stop(L, task, "it took more than 64 MB of memory");
 }
 
+void budget_count(lua_State *co) {
+  if (lua_gethook(co) != look) lua_sethook(co, look, LUA_MASKCOUNT, STEP);
+}
+
 void budget_begin(struct task *task) {
   task->limited = true;
   lua_sethook(task->co, look, LUA_MASKCOUNT, STEP);
+}
+
+bool budget_begin_late(struct task *task, struct overtime *outer) {
+  if (lua_gethook(task->co)) lua_sethook(task->co, NULL, 0, 0); /* what it served before ran long */
+  if (task->env->counts_all || !overtime_begin(task->co, look, outer)) {
+    budget_begin(task);
+    return false;
+  }
+  task->limited = true;
+  task->began_kb = lua_gc(task->co, LUA_GCCOUNT);
+  return true;
 }
 
 uint64_t budget_left(lua_State *L) {

@@ -23,6 +23,7 @@ struct look;
 struct op;
 struct seen;
 struct task;
+struct overtime;
 struct shared_answers;
 struct mts_log;
 struct mts_store;
@@ -64,6 +65,7 @@ struct env {
   bool settled;       /* its rules are loaded: neither settings nor world change any more, and only tasks may wait */
   bool keeps_context; /* it is the program's, which frees it when no state has it any more */
   int kept_kb;        /* after the last collection that the program itself began */
+  bool counts_all;    /* also what runs but a moment, for rules have loaded what makes coroutines that we do not hear of */
 
   void (*heed)(lua_State *L, struct env *env); /* bind_terminal.c: called while somebody waits, often. NULL: no person is there */
 };
@@ -189,8 +191,13 @@ bool task_call(lua_State *L, struct env *env, const struct task_call *what);
 void task_kill(lua_State *L, struct task *task, const char *why);
 void wait_open(lua_State *L);
 
-/* budget.c: for a task that runs what an operator wrote; coroutines that it makes inherit it */
+/* budget.c: for a task that runs what an operator wrote. Its instructions are counted from the first one; coroutines that it makes inherit that. */
 void budget_begin(struct task *task);
+/* The same for one that runs now and until overtime_end, which is to follow: they are counted once it has run long. false: from the first one, and
+ * there is nothing to end. */
+bool budget_begin_late(struct task *task, struct overtime *outer);
+/* Counts what a coroutine of a task with a budget does from now on. */
+void budget_count(lua_State *co);
 /* Instructions that the task may still run; UINT64_MAX: any number. Raises nothing. */
 uint64_t budget_left(lua_State *L);
 /* For functions in C that take as long as so many instructions. Stops the task, with this why (a static string), if it has not as many. */

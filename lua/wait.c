@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "env.h"
+#include "overtime.h"
 #include "seen.h"
 
 #define OP_NAME "mtasts.operation"
@@ -188,6 +189,7 @@ static void resumed(lua_State *L, struct task *task, int status) {
 
 static void task_run(lua_State *L, struct task *task) {
   if (task->wait.done) return;
+  if (task->limited) budget_count(task->co); /* it may have begun uncounted */
   if (is_as_left(task))
     resumed(L, task, resume(L, task, task->started ? 0 : lua_gettop(task->co) - 1));
   else
@@ -284,11 +286,13 @@ bool task_call(lua_State *L, struct env *env, const struct task_call *what) {
   task->ended = what->ended;
   task->ended_arg = what->ended_arg;
   *what->task = task;
-  budget_begin(task);
   lua_rawgeti(co, LUA_REGISTRYINDEX, what->function);
   lua_pushlightuserdata(co, what->argument);
   call.task = task;
+  struct overtime outer;
+  bool late = budget_begin_late(task, &outer);
   call.status = resume(L, task, 1);
+  if (late) overtime_end(&outer);
   task->ok = call.status == LUA_OK;
   /* Nearly all end here. A coroutine is a protected call itself; only what follows an error could raise another one. */
   bool over = task->ok ? put_by(task) : call.status == LUA_YIELD && task->waits_for;

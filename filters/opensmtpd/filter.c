@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "engine.h"
 #include "input.h"
+#include "overtime.h"
 #include "program.h"
 #include "recording.h"
 #include "replay.h"
@@ -224,6 +225,7 @@ static void stop(struct filter *filter) {
 static int serve(const struct mts_settings *settings) {
   struct sigaction ignore = {.sa_handler = SIG_IGN};
   sigaction(SIGPIPE, &ignore, NULL);
+  overtime_allow();
   struct filter filter = {0};
   char why[RULES_WHY_SIZE];
   bool started = start(&filter, settings, why);

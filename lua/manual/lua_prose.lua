@@ -32,7 +32,8 @@ function prose.budgets(page)
   page:part 'Budgets'
   page:text [[The rules of one hook that are asked in one go may run 50 million instructions, about a second, and take 64 MB of memory
     more than before. Who takes more is stopped, and pcall does not help: each further instruction fails. What waits costs nothing.
-    Functions that a rule gives to mtasts.all have each a budget of their own, and coroutines share that of the rule that made them.
+    Functions that a rule gives to mtasts.all or mtasts.spawn, and coroutines that it makes, share its budget.
+    In filter-mtasts the first moment of a hook, 10 to 20 ms, is not counted, unless the rules load a module that is written in C.
     There is no budget for scripts, nor while a file of rules is loaded. The Lua state of a program of mtasts itself takes at most 512
     MB in all.]]
   page:paragraph()

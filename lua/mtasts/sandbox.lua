@@ -8,6 +8,7 @@ local sandbox = {}
 -- As they are before anything of the operator's runs.
 local error, ipairs, load, loadfile, pairs = error, ipairs, load, loadfile, pairs
 local select, type = select, type
+local count_all = core.count_all
 local lua, require, spend, loadlib, searchpath = _G, require, core.spend, package.loadlib, package.searchpath
 local byte, concat, format, gsub, match = string.byte, table.concat, string.format, string.gsub, string.match
 
@@ -95,7 +96,10 @@ local function searchers_of(own, globals)
     if not path then return why end
     local symbol = gsub(match(name, '^[^-]*%-(.*)$') or name, '%.', '_')
     local open, trouble, where = loadlib(path, 'luaopen_' .. symbol)
-    if open then return open, path end
+    if open then
+      count_all()
+      return open, path
+    end
     if where == 'init' and file_of ~= name then return format("no module '%s' in file '%s'", name, path) end
     error(format("error loading module '%s' from file '%s':\n\t%s", name, path, trouble), 0)
   end
@@ -123,9 +127,13 @@ end
 
 local function add_modules(globals, may)
   local own = {
-    config = lua.package.config, cpath = lua.package.cpath, loaded = { _G = globals }, loadlib = loadlib, path = lua.package.path,
+    config = lua.package.config, cpath = lua.package.cpath, loaded = { _G = globals }, path = lua.package.path,
     preload = {}, searchpath = searchpath,
   }
+  function own.loadlib(...)
+    count_all()
+    return loadlib(...)
+  end
   if not may.loadlib then own.loadlib = off('package.loadlib', 'loadlib') end
   own.searchers = searchers_of(own, globals)
   globals.package = own
