@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  * Functions of Lua in whose place stand ours, which call them; who has no budget notices nothing. Those that loop in C, where no instruction is
- * counted: a rule's budget pays for them before they run. And those that make coroutines, which are to be counted. */
+ * counted: a rule's budget pays for them before they run. And those that run coroutines, which are to be counted. */
 #include <lualib.h>
 
 #include "env.h"
@@ -122,19 +122,31 @@ static int l_sort(lua_State *L) {
 
 /* ---- coroutines ---- */
 
-/* They may be made before their task is counted, and run when it would be. */
-static int l_create(lua_State *L) {
-  int count = original(L);
-  if (budget_left(L) != UINT64_MAX) budget_count(lua_tothread(L, -1));
-  return count;
+/* They may be older than their task, or than its being counted. */
+static void count(lua_State *L, int index) {
+  lua_State *co = budget_left(L) == UINT64_MAX ? NULL : lua_tothread(L, index);
+  if (co) budget_count(co);
+}
+
+/* resume(co, ...), close(co) */
+static int l_enter(lua_State *L) {
+  count(L, 1);
+  return original(L);
+}
+
+/* Has the coroutine where the function of Lua's own has it, which is another upvalue. */
+static int wrapped(lua_State *L) {
+  count(L, lua_upvalueindex(1));
+  return lua_tocfunction(L, lua_upvalueindex(2))(L);
 }
 
 static int l_wrap(lua_State *L) {
-  int count = original(L);
-  if (budget_left(L) == UINT64_MAX || !lua_getupvalue(L, -1, 1)) return count;
-  if (lua_isthread(L, -1)) budget_count(lua_tothread(L, -1));
-  lua_pop(L, 1);
-  return count;
+  int results = original(L);
+  lua_CFunction resumes = lua_tocfunction(L, -1);
+  if (!resumes || !lua_getupvalue(L, -1, 1)) return results;
+  lua_pushcfunction(L, resumes);
+  lua_pushcclosure(L, wrapped, 2);
+  return 1;
 }
 
 /* ---- putting them in place ---- */
@@ -143,7 +155,7 @@ static const luaL_Reg in_string[] = {{"find", l_find}, {"match", l_match}, {"gma
                                      {"gsub", l_gsub}, {"rep", l_rep},     {NULL, NULL}};
 static const luaL_Reg in_table[] = {{"concat", l_concat}, {"move", l_move}, {"insert", l_shift},
                                     {"remove", l_shift},  {"sort", l_sort}, {NULL, NULL}};
-static const luaL_Reg in_coroutine[] = {{"create", l_create}, {"wrap", l_wrap}, {NULL, NULL}};
+static const luaL_Reg in_coroutine[] = {{"close", l_enter}, {"resume", l_enter}, {"wrap", l_wrap}, {NULL, NULL}};
 
 /* What somebody has put in the place of Lua's own is in Lua, and counted. */
 static void guard(lua_State *L, const char *library, const luaL_Reg *functions) {

@@ -71,6 +71,7 @@ struct task *task_new(lua_State *L, struct env *env, int n) {
   luaL_setmetatable(L, TASK_NAME);
   share_budget(L, task);
   task->co = lua_newthread(L);
+  if (task->limited) budget_count(task->co); /* who begins it may not be counted yet */
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, -3, COROUTINE);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
@@ -189,7 +190,6 @@ static void resumed(lua_State *L, struct task *task, int status) {
 
 static void task_run(lua_State *L, struct task *task) {
   if (task->wait.done) return;
-  if (task->limited) budget_count(task->co); /* it may have begun uncounted */
   if (is_as_left(task))
     resumed(L, task, resume(L, task, task->started ? 0 : lua_gettop(task->co) - 1));
   else
@@ -293,6 +293,7 @@ bool task_call(lua_State *L, struct env *env, const struct task_call *what) {
   bool late = budget_begin_late(task, &outer);
   call.status = resume(L, task, 1);
   if (late) overtime_end(&outer);
+  if (late && call.status != LUA_OK) budget_count(co); /* it goes on, or what it left to be closed runs */
   task->ok = call.status == LUA_OK;
   /* Nearly all end here. A coroutine is a protected call itself; only what follows an error could raise another one. */
   bool over = task->ok ? put_by(task) : call.status == LUA_YIELD && task->waits_for;

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: ISC
+ * Which calls of Lua get a hook because they take long. */
+#include "overtime.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "base/clock.h"
+#include "tools.h"
+
+#define LONG_MS (50 * OVERTIME_LOOK_MS) /* a busy machine may look late */
+
+static int rung;
+
+static void stop(lua_State *L, lua_Debug *unused) {
+  (void)unused;
+  rung++;
+  luaL_error(L, "long");
+}
+
+static int64_t now_ms(void) { return mts_clock_mono_ms(&mts_clock_real); }
+
+/* Until it is stopped, or for 30 s. */
+static int run_on(lua_State *L) {
+  int status = luaL_loadstring(L, "local till = os.time() + 30 while os.time() < till do end");
+  return status ? status : lua_pcall(L, 0, 0, 0);
+}
+
+static lua_State *state(void) {
+  lua_State *L = luaL_newstate();
+  assert_non_null(L);
+  luaL_openlibs(L);
+  return L;
+}
+
+static void nobody_is_watched_in_a_process_that_is_somebody_elses(void **s) {
+  (void)s;
+  struct overtime outer;
+  lua_State *L = state();
+  assert_false(overtime_begin(L, stop, &outer));
+  lua_close(L);
+}
+
+static void a_call_that_runs_on_gets_the_hook_and_the_next_one_does_not(void **s) {
+  (void)s;
+  struct overtime outer;
+  lua_State *L = state();
+  overtime_allow();
+  for (int i = 1; i <= 3; i++) {
+    assert_true(overtime_begin(L, stop, &outer));
+    int64_t began = now_ms();
+    assert_int_equal(run_on(L), LUA_ERRRUN);
+    overtime_end(&outer);
+    assert_int_equal(rung, i);
+    assert_true(now_ms() - began >= OVERTIME_LOOK_MS);
+    lua_sethook(L, NULL, 0, 0);
+    for (int j = 0; j < 10000; j++) {
+      assert_true(overtime_begin(L, stop, &outer));
+      overtime_end(&outer);
+    }
+    assert_null(lua_gethook(L));
+  }
+  lua_close(L);
+}
+
+static void a_call_within_another_one_is_watched_and_then_the_outer_one_again(void **s) {
+  (void)s;
+  struct overtime nobody, outer;
+  lua_State *L = state(), *inner = lua_newthread(L);
+  rung = 0;
+  assert_true(overtime_begin(L, stop, &nobody));
+  assert_true(overtime_begin(inner, stop, &outer));
+  assert_int_equal(run_on(inner), LUA_ERRRUN);
+  overtime_end(&outer);
+  assert_null(lua_gethook(L));
+  assert_int_equal(run_on(L), LUA_ERRRUN);
+  overtime_end(&nobody);
+  assert_int_equal(rung, 2);
+  lua_close(L);
+}
+
+static void what_runs_outside_of_a_call_is_not_watched(void **s) {
+  (void)s;
+  struct overtime outer;
+  lua_State *L = state();
+  assert_true(overtime_begin(L, stop, &outer));
+  overtime_end(&outer);
+  int64_t until = now_ms() + LONG_MS;
+  while (now_ms() < until) assert_int_equal(luaL_dostring(L, "for i = 1, 1000 do end"), LUA_OK);
+  assert_null(lua_gethook(L));
+  lua_close(L);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(nobody_is_watched_in_a_process_that_is_somebody_elses),
+      cmocka_unit_test(a_call_that_runs_on_gets_the_hook_and_the_next_one_does_not),
+      cmocka_unit_test(a_call_within_another_one_is_watched_and_then_the_outer_one_again),
+      cmocka_unit_test(what_runs_outside_of_a_call_is_not_watched),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
