@@ -14,6 +14,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 TOKEN = "1ef1c203cc576e5d"
 CACHED = 30  # domains in the store that cached.lua fills: cached0.test …, each third one in mode testing
 GROWTH_KIB = 512  # resident memory may grow by this much: pages that are used for the first time. A leak of each session would be more
+started = []  # programs of the test that runs
 options = argparse.Namespace(build=f"{HERE}/../../build", light=False)
 
 
@@ -34,6 +35,7 @@ class Table:
         self.socket.settimeout(20)
         self.errors = open(f"{folder}/stderr", "w+", encoding="utf-8")
         self.process = subprocess.Popen([f"{options.build}/{self.program}", self.conf], stdin=other, stdout=other, stderr=self.errors)
+        started.append(self.process)
         other.close()
 
     def send(self, data):
@@ -154,6 +156,14 @@ def scaled(count):
     return count // 20 if options.light else count
 
 
+def leave_none():
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    started.clear()
+
+
 def main(about, tests):
     """Each test takes a folder, and may return a figure to be printed."""
     global options
@@ -175,5 +185,7 @@ def main(about, tests):
                 if os.path.exists(f"{folder}/stderr"):
                     with open(f"{folder}/stderr", encoding="utf-8", errors="replace") as errors:
                         print("".join(f"     | {line}" for line in errors), flush=True)
+            finally:
+                leave_none()
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
