@@ -46,8 +46,7 @@ struct request {
   char recipient[]; /* of room bytes */
 };
 
-#define SETTLE_MS \
-  2 /* or until the kernel's clock ticks: what slow rules were asked does not hold up the others' answers for longer */
+#define SETTLE_MS 2 /* or until the kernel's clock ticks: slow rules do not hold up the answers of others for longer */
 #define SPARE_MOST 16
 #define SPARE_ROOM 128 /* nearly every recipient fits */
 
