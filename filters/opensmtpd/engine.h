@@ -27,6 +27,7 @@ void engine_free(struct engine **engine);
 bool engine_wants(const struct engine *engine, enum filter_phase phase);
 /* line: lent until engine_settle, which is to follow one or several lines: what they ask for is answered then, as far as it can be at once. */
 void engine_line(struct engine *engine, struct mts_span line);
+/* true: some are left, for rules take their time, and this must be called again; never after a single line. */
 bool engine_settle(struct engine *engine);
 /* Rules that have changed are loaded anew; see rules_look. */
 void engine_look(struct engine *engine, bool at_once);
