@@ -14,9 +14,9 @@
 
 #define DOMAINS 100
 #define STARTS 7
-#define PAIRS 5
-#define ALONE 2000 /* round trips of a run, one session */
-#define MANY 20000 /* and with many sessions */
+#define PAIRS 25
+#define ALONE 400 /* round trips of a run, one session: short, for a machine has moods of a tenth of a second and more */
+#define MANY 4000 /* and with many sessions */
 #define SESSIONS 64
 #define REPORTS 300000
 #define ROUNDS 9
@@ -134,33 +134,36 @@ static void start_both(const struct variant *variant, const char *settings) {
 
 /* Where its memory comes to lie makes a start of the same program half as fast again as another one: several count. */
 static void compare(const struct variant *variant, const char *settings, unsigned sessions, unsigned count) {
-  double least[STARTS * PAIRS], mine[STARTS * PAIRS], part[STARTS], least_cpu = 0, my_cpu = 0;
+  double least[STARTS * PAIRS], mine[STARTS * PAIRS], part[STARTS * PAIRS], of_start[STARTS], least_cpu = 0, my_cpu = 0;
   for (int start = 0; start < STARTS; start++) {
-    double *least_now = least + start * PAIRS, *mine_now = mine + start * PAIRS;
     start_both(variant, settings);
-    round_trips(&reference, sessions, count / 4);
-    round_trips(&ours, sessions, count / 4);
+    round_trips(&reference, sessions, count);
+    round_trips(&ours, sessions, count);
     least_cpu -= its_cpu_seconds(reference.pid);
     my_cpu -= its_cpu_seconds(ours.pid);
-    for (int i = 0; i < PAIRS; i++) {
+    for (int i = start * PAIRS; i < (start + 1) * PAIRS; i++) {
       /* Who begins changes, so that neither always follows the other. */
-      if (i % 2) mine_now[i] = round_trips(&ours, sessions, count);
-      least_now[i] = round_trips(&reference, sessions, count);
-      if (i % 2 == 0) mine_now[i] = round_trips(&ours, sessions, count);
+      if (i % 2) mine[i] = round_trips(&ours, sessions, count);
+      least[i] = round_trips(&reference, sessions, count);
+      if (i % 2 == 0) mine[i] = round_trips(&ours, sessions, count);
+      part[i] = 100 * mine[i] / least[i];
     }
     least_cpu += its_cpu_seconds(reference.pid);
     my_cpu += its_cpu_seconds(ours.pid);
-    part[start] = 100 * bench_median(mine_now, PAIRS) / bench_median(least_now, PAIRS);
     peer_end(&ours);
     peer_end(&reference);
+    double pairs[PAIRS];
+    memcpy(pairs, part + start * PAIRS, sizeof pairs);
+    of_start[start] = bench_median(pairs, PAIRS);
   }
   double each_us = 1e6 / ((double)count * PAIRS * STARTS);
-  double limit = bench_median(least, STARTS * PAIRS), rate = bench_median(mine, STARTS * PAIRS),
-         of_limit = bench_median(part, STARTS);
+  double limit = bench_median(least, STARTS * PAIRS), rate = bench_median(mine, STARTS * PAIRS);
   printf("  rcpt-to, %2u session%s  filter-mtasts %6.0f/s (%.1f us)   reference %6.0f/s (%.1f us)   %.0f %%   (aim: %.0f %%)\n",
-         sessions, sessions == 1 ? ": " : "s:", rate, 1e6 / rate, limit, 1e6 / limit, of_limit, 100 * variant->aim);
-  printf("%28sthe %d starts of both: %.0f to %.0f %%; processor time %.1f us, reference %.1f us\n", "", STARTS, part[0],
-         part[STARTS - 1], my_cpu * each_us, least_cpu * each_us);
+         sessions, sessions == 1 ? ": " : "s:", rate, 1e6 / rate, limit, 1e6 / limit, bench_median(part, STARTS * PAIRS),
+         100 * variant->aim);
+  bench_median(of_start, STARTS);
+  printf("%28sthe %d starts of both: %.0f to %.0f %%; processor time %.1f us, reference %.1f us\n", "", STARTS, of_start[0],
+         of_start[STARTS - 1], my_cpu * each_us, least_cpu * each_us);
   fflush(stdout);
 }
 
