@@ -292,8 +292,10 @@ bool task_call(lua_State *L, struct env *env, const struct task_call *what) {
   struct overtime outer;
   bool late = budget_begin_late(task, &outer);
   call.status = resume(L, task, 1);
-  if (late) overtime_end(&outer);
-  if (late && call.status != LUA_OK) budget_count(co); /* it goes on, or what it left to be closed runs */
+  if (late) {
+    overtime_end(&outer);
+    if (call.status != LUA_OK) budget_count(co); /* it goes on, or what it left to be closed runs */
+  }
   task->ok = call.status == LUA_OK;
   /* Nearly all end here. A coroutine is a protected call itself; only what follows an error could raise another one. */
   bool over = task->ok ? put_by(task) : call.status == LUA_YIELD && task->waits_for;

@@ -130,11 +130,14 @@ local function add_modules(globals, may)
     config = lua.package.config, cpath = lua.package.cpath, loaded = { _G = globals }, path = lua.package.path,
     preload = {}, searchpath = searchpath,
   }
-  function own.loadlib(...)
-    count_all()
-    return loadlib(...)
+  if may.loadlib then
+    function own.loadlib(...)
+      count_all()
+      return loadlib(...)
+    end
+  else
+    own.loadlib = off('package.loadlib', 'loadlib')
   end
-  if not may.loadlib then own.loadlib = off('package.loadlib', 'loadlib') end
   own.searchers = searchers_of(own, globals)
   globals.package = own
   for name in pairs(lua.package.loaded) do
