@@ -16,9 +16,9 @@ static unsigned last_number;
 static lua_Hook hook_to_set;
 static sem_t called;
 
-/* Told to the thread; and back, which call takes long. */
+/* Told to the thread; and back, which call takes long, until it is told that this one has its hook. */
 static _Atomic(lua_State *) running; /* NULL: none */
-static atomic_uint running_number, late_number;
+static atomic_uint running_number, late_number, hooked_number;
 static atomic_bool asleep;
 
 void overtime_allow(void) {
@@ -41,7 +41,7 @@ static void *look(void *unused) {
   for (;;) {
     nanosleep(&pause, NULL);
     unsigned number = atomic_load(&running) ? atomic_load(&running_number) : 0;
-    if (number && number == before && number != atomic_load(&late_number)) {
+    if (number && number == before && number != atomic_load(&hooked_number)) {
       atomic_store(&late_number, number);
       pthread_kill(main_thread, SIGURG);
     }
@@ -58,8 +58,10 @@ static void *look(void *unused) {
 static void set_hook(int signal) {
   (void)signal;
   lua_State *co = atomic_load(&running);
-  if (co && atomic_load(&running_number) == atomic_load(&late_number) && !lua_gethook(co))
-    lua_sethook(co, hook_to_set, LUA_MASKCOUNT, 1);
+  unsigned number = atomic_load(&running_number);
+  if (!co || number != atomic_load(&late_number)) return;
+  if (!lua_gethook(co)) lua_sethook(co, hook_to_set, LUA_MASKCOUNT, 1);
+  atomic_store(&hooked_number, number);
 }
 
 static bool start_thread(void) {

@@ -4,6 +4,8 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include "base/clock.h"
 #include "tools.h"
@@ -79,6 +81,28 @@ static void a_call_within_another_one_is_watched_and_then_the_outer_one_again(vo
   lua_close(L);
 }
 
+static void a_signal_that_comes_within_another_call_is_sent_once_more(void **s) {
+  (void)s;
+  struct overtime nobody, outer;
+  sigset_t urgent;
+  lua_State *L = state(), *inner = lua_newthread(L);
+  rung = 0;
+  sigemptyset(&urgent);
+  sigaddset(&urgent, SIGURG);
+  assert_true(overtime_begin(L, stop, &nobody));
+  pthread_sigmask(SIG_BLOCK, &urgent, NULL);
+  int64_t until = now_ms() + LONG_MS;
+  while (now_ms() < until) continue;
+  assert_true(overtime_begin(inner, stop, &outer));
+  pthread_sigmask(SIG_UNBLOCK, &urgent, NULL);
+  assert_null(lua_gethook(inner));
+  overtime_end(&outer);
+  assert_int_equal(run_on(L), LUA_ERRRUN);
+  overtime_end(&nobody);
+  assert_int_equal(rung, 1);
+  lua_close(L);
+}
+
 static void what_runs_outside_of_a_call_is_not_watched(void **s) {
   (void)s;
   struct overtime outer;
@@ -96,6 +120,7 @@ int main(void) {
       cmocka_unit_test(nobody_is_watched_in_a_process_that_is_somebody_elses),
       cmocka_unit_test(a_call_that_runs_on_gets_the_hook_and_the_next_one_does_not),
       cmocka_unit_test(a_call_within_another_one_is_watched_and_then_the_outer_one_again),
+      cmocka_unit_test(a_signal_that_comes_within_another_call_is_sent_once_more),
       cmocka_unit_test(what_runs_outside_of_a_call_is_not_watched),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
