@@ -76,6 +76,7 @@ class Outage(Case):
         fine = {to for to in everybody if "@a" in to}
         self.server.wait(lambda: self.server.flush() or not fine & self.server.waiting(), "all that may go to be gone", step=0.5)
         self.same(self.server.waiting(), set(everybody) - fine, "recipients of what waits")
+        self.world.settle()
         seen = [seen for seen in self.world.mail.seen_list if seen.get("taken")]
         got = [to for one in seen for line in one["lines"] for to in re.findall(r"(?i)RCPT TO:<([^>]+)>", line)]
         self.same(sorted(got), sorted(fine), "recipients that hosts took mail for, each once")

@@ -2,6 +2,7 @@
 """A real Postfix in a mount namespace of ours: unpacked, with its own master, and Debian's master.cf."""
 import glob
 import grp
+import json
 import os
 import pwd
 import re
@@ -175,9 +176,21 @@ class Postfix:
     def empty_queue(self):
         self.command("postsuper", "-d", "ALL")
 
+    def listed(self):
+        """What is in the queue: [(the part of the queue, the recipients)], in the order of their identifiers."""
+        found = sorted((json.loads(line) for line in self.command("postqueue", "-j").splitlines()), key=lambda message: message["queue_id"])
+        return [(message["queue_name"], [recipient["address"] for recipient in message["recipients"]]) for message in found]
+
     def waiting(self):
-        """Recipients of what is in the queue."""
-        return set(re.findall(r'"address": "([^"]+)"', self.command("postqueue", "-j")))
+        """Recipients of what is put back. A message that moves while the queue is listed may be missed: so it is listed until it is still."""
+        before, now = None, self.listed()
+        end = time.monotonic() + 60
+        while now != before or any(part != "deferred" for part, _ in now):
+            if time.monotonic() > end:
+                raise RuntimeError(f"the queue does not come to rest: {now}")
+            time.sleep(0.05)
+            before, now = now, self.listed()
+        return {to for _, recipients in now for to in recipients}
 
     # ---- what it says ----
 
