@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """Counts what ctest ran, case by case: programs of cmocka and busted say how many there were, as do those whose last line is
-"N passed, N failed"; any other program is one case.
+"N passed, N failed"; any other program is one case. A reason below FAIL or SKIP, five spaces in, goes with the name.
 
 usage: summary.py tests.xml. Names what failed and what was skipped, and closes with "N passed, N failed[, N skipped]".
 """
@@ -13,6 +13,7 @@ CMOCKA = re.compile(r"^\[ +(OK|FAILED|SKIPPED) +\] (\S+)$", re.M)
 BUSTED = re.compile(r"^(\d+) success(?:es)? / (\d+) failures? / (\d+) errors? / (\d+) pending", re.M)
 TOTALS = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
 TAP = re.compile(r"^(ok|not ok) \d+(?: - )?(.*)$", re.M)
+WHY = r"(?:\n     [^|\n].*){,6}"  # what a program says below the name of a case; a log has a bar
 REASON = re.compile(r"^skip\w*:? *(.*)$", re.M | re.I)
 
 
@@ -29,7 +30,7 @@ def of_totals(pattern, text):
         return None
     numbers = [int(n or 0) for n in found[-1]]
     good, bad, left = numbers if len(numbers) == 3 else (numbers[0], numbers[1] + numbers[2], numbers[3])
-    failed, skipped = (re.findall(rf"^{word} +(.*)$", text, re.M) for word in ("FAIL", "SKIP"))
+    failed, skipped = (re.findall(rf"^{word} +(.*{WHY})$", text, re.M) for word in ("FAIL", "SKIP"))
     return [""] * good, (failed + ["see above"] * bad)[:bad], (skipped + ["see above"] * left)[:left]
 
 
