@@ -41,15 +41,6 @@ bool ruleset_is_idle(const struct ruleset *set) {
 
 /* ---- loading ---- */
 
-#define LOAD_MOST 50000000 /* instructions, about a second: mail waits while a file is loaded anew */
-
-/* From then on every instruction fails, so that a pcall of the file's own cannot go on either. */
-static void took_long(lua_State *L, lua_Debug *unused) {
-  (void)unused;
-  lua_sethook(L, took_long, LUA_MASKCOUNT, 1);
-  luaL_error(L, "it runs too long while it is loaded");
-}
-
 struct loading {
   struct ruleset *set;
   const struct ruleset_config *config;
@@ -68,14 +59,14 @@ static int load(lua_State *L) {
   set->env->wake_arg = config->arg;
   mts_settings_free(&set->env->settings);
   if (env_copy_settings(config->settings, &set->env->settings)) return luaL_error(L, "out of memory");
-  if (!config->base) lua_sethook(L, took_long, LUA_MASKCOUNT, LOAD_MOST);
+  budget_begin_apart(L, set->env, "a file that is loaded"); /* mail waits for it */
   lua_getglobal(L, "require");
   lua_pushliteral(L, "mtasts.rules");
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "load");
   lua_pushstring(L, config->file);
   lua_call(L, 1, 2);
-  lua_sethook(L, NULL, 0, 0);
+  budget_end_apart(L, set->env);
   if (!lua_toboolean(L, -2)) return lua_error(L);
   if (set->env->fake && !config->may_tell)
     return luaL_error(L, "the rules open a told world (mtasts.fake): mail is not for that; try them with mtasts replay");

@@ -194,7 +194,7 @@ static int l_spend(lua_State *L) {
 static int l_count_all(lua_State *L) {
   struct env *env = env_get(L);
   env->counts_all = true;
-  if (!env->current || !env->current->limited) return 0;
+  if (!env->current || !env->current->budget.limited) return 0;
   budget_count(env->current->co);
   budget_count(L);
   return 0;

@@ -13,28 +13,34 @@
 #define WINDOW_MS 20              /* in which time is compared with instructions */
 #define MOST_MS 5000              /* of processor time */
 
-static uint64_t *spent_of(struct task *task) { return task->of_family ? task->of_family : &task->spent; }
+static uint64_t *spent_of(struct budget *budget) { return budget->of_family ? budget->of_family : &budget->spent; }
+
+/* The one from which what runs now takes; NULL: none. */
+static struct budget *budget_of(struct env *env) {
+  if (env->current && env->current->budget.limited) return &env->current->budget;
+  return env->apart.limited ? &env->apart : NULL;
+}
 
 static void look(lua_State *L, lua_Debug *unused);
 
 /* FILE:LINE: of the innermost function in Lua. */
-static void note_place(lua_State *L, struct task *task) {
+static void note_place(lua_State *L, struct budget *budget) {
   lua_Debug at;
   for (int level = 0; level < 10 && lua_getstack(L, level, &at) != 0; level++) {
     lua_getinfo(L, "Sl", &at);
     if (at.currentline <= 0) continue;
-    mts_text_format(task->place, sizeof task->place, "%s:%d: ", at.short_src, at.currentline);
+    mts_text_format(budget->place, sizeof budget->place, "%s:%d: ", at.short_src, at.currentline);
     return;
   }
 }
 
 /* From now on every instruction fails, so that a pcall of the rule's own cannot go on either. */
-static void stop(lua_State *L, struct task *task, const char *why) {
-  if (!task->stopped) note_place(L, task);
-  task->stopped = why;
+static void stop(lua_State *L, struct budget *budget, const char *why) {
+  if (!budget->stopped) note_place(L, budget);
+  budget->stopped = why;
   lua_sethook(L, look, LUA_MASKCOUNT, 1);
-  budget_count(task->co); /* if L is a coroutine of its own */
-  lua_pushfstring(L, "%sa rule was stopped: %s", task->place, why);
+  budget_count(budget->co); /* if L is a coroutine of its own */
+  lua_pushfstring(L, "%s%s was stopped: %s", budget->place, budget->of ? budget->of : "a rule", why);
   lua_error(L);
 }
 
@@ -46,47 +52,58 @@ static int64_t clock_ms(clockid_t which) {
 
 /* An instruction that takes long is a call of a function in C: time of the processor counts where it is more than the instructions would
  * have taken. Asked is a clock that costs nearly nothing; how busy the machine is beside is no fault of the rule's. */
-static void count_time(lua_State *L, struct task *task) {
-  int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE), passed = now - task->looked_ms;
-  if (task->looked_ms && passed < WINDOW_MS) return;
+static void count_time(lua_State *L, struct budget *budget) {
+  int64_t now = clock_ms(CLOCK_MONOTONIC_COARSE), passed = now - budget->looked_ms;
+  if (budget->looked_ms && passed < WINDOW_MS) return;
   bool slow = false;
-  uint64_t *spent = spent_of(task);
-  if (task->looked_ms) {
-    int64_t cpu = clock_ms(CLOCK_THREAD_CPUTIME_ID), used = cpu - task->cpu_ms;
+  uint64_t *spent = spent_of(budget);
+  if (budget->looked_ms) {
+    int64_t cpu = clock_ms(CLOCK_THREAD_CPUTIME_ID), used = cpu - budget->cpu_ms;
     if (used > passed) used = passed;
-    uint64_t counted = *spent - task->looked_spent, worth = used > 0 ? (uint64_t)used * (MOST / MOST_MS) : 0;
+    uint64_t counted = *spent - budget->looked_spent, worth = used > 0 ? (uint64_t)used * (MOST / MOST_MS) : 0;
     slow = worth > counted;
-    if (slow && task->cpu_ms) *spent += worth - counted;
-    task->cpu_ms = cpu;
+    if (slow && budget->cpu_ms) *spent += worth - counted;
+    budget->cpu_ms = cpu;
   }
-  task->looked_ms = now;
-  task->looked_spent = *spent;
+  budget->looked_ms = now;
+  budget->looked_spent = *spent;
   lua_sethook(L, look, LUA_MASKCOUNT, slow ? FINE_STEP : STEP);
+}
+
+/* Of a rule's; what else is counted may fill what the program's Lua may have. */
+static void count_memory(lua_State *L, struct budget *budget) {
+  if (budget->of) return;
+  int now_kb = lua_gc(L, LUA_GCCOUNT);
+  if (!budget->began_kb) budget->began_kb = now_kb;
+  if (now_kb - budget->began_kb <= MOST_MEMORY_KB) return;
+  lua_gc(L, LUA_GCCOLLECT);
+  if (lua_gc(L, LUA_GCCOUNT) - budget->began_kb > MOST_MEMORY_KB) stop(L, budget, "it took more than 64 MB of memory");
 }
 
 static void look(lua_State *L, lua_Debug *unused) {
   (void)unused;
-  struct task *task = env_get(L)->current;
-  if (!task || !task->limited) return;
-  if (task->stopped) stop(L, task, task->stopped);
-  uint64_t *spent = spent_of(task);
+  struct budget *budget = budget_of(env_get(L));
+  if (!budget) return;
+  if (budget->stopped) stop(L, budget, budget->stopped);
+  uint64_t *spent = spent_of(budget);
   *spent += (uint64_t)lua_gethookcount(L);
-  if (*spent > MOST) stop(L, task, "it ran more than 50 million instructions");
-  count_time(L, task);
-  if (*spent > MOST) stop(L, task, "it took too long: five seconds of the processor count as 50 million instructions");
-  int now_kb = lua_gc(L, LUA_GCCOUNT);
-  if (!task->began_kb) task->began_kb = now_kb;
-  if (now_kb - task->began_kb <= MOST_MEMORY_KB) return;
-  lua_gc(L, LUA_GCCOLLECT);
-  if (lua_gc(L, LUA_GCCOUNT) - task->began_kb > MOST_MEMORY_KB) stop(L, task, "it took more than 64 MB of memory");
+  if (*spent > MOST) stop(L, budget, "it ran more than 50 million instructions");
+  count_time(L, budget);
+  if (*spent > MOST) stop(L, budget, "it took too long: five seconds of the processor count as 50 million instructions");
+  count_memory(L, budget);
 }
 
 void budget_count(lua_State *co) {
   if (lua_gethook(co) != look) lua_sethook(co, look, LUA_MASKCOUNT, STEP);
 }
 
+static void begin(struct budget *budget, lua_State *co) {
+  budget->limited = true;
+  budget->co = co;
+}
+
 void budget_begin(struct task *task) {
-  task->limited = true;
+  begin(&task->budget, task->co);
   lua_sethook(task->co, look, LUA_MASKCOUNT, STEP);
 }
 
@@ -96,22 +113,37 @@ bool budget_begin_late(struct task *task, struct overtime *outer) {
     budget_begin(task);
     return false;
   }
-  task->limited = true;
-  task->began_kb = lua_gc(task->co, LUA_GCCOUNT);
+  begin(&task->budget, task->co);
+  task->budget.began_kb = lua_gc(task->co, LUA_GCCOUNT);
   return true;
 }
 
+bool budget_begin_apart(lua_State *L, struct env *env, const char *of) {
+  bool begins = !budget_of(env);
+  if (begins) {
+    env->apart = (struct budget){.of = of};
+    begin(&env->apart, L);
+  }
+  lua_sethook(L, look, LUA_MASKCOUNT, STEP);
+  return begins;
+}
+
+void budget_end_apart(lua_State *L, struct env *env) {
+  env->apart.limited = false;
+  lua_sethook(L, NULL, 0, 0);
+}
+
 uint64_t budget_left(lua_State *L) {
-  struct task *task = env_get(L)->current;
-  if (!task || !task->limited) return UINT64_MAX;
-  uint64_t spent = *spent_of(task);
-  return task->stopped || spent >= MOST ? 0 : MOST - spent;
+  struct budget *budget = budget_of(env_get(L));
+  if (!budget) return UINT64_MAX;
+  uint64_t spent = *spent_of(budget);
+  return budget->stopped || spent >= MOST ? 0 : MOST - spent;
 }
 
 void budget_spend(lua_State *L, uint64_t instructions, const char *why) {
-  struct task *task = env_get(L)->current;
-  if (!task || !task->limited) return;
-  uint64_t *spent = spent_of(task);
+  struct budget *budget = budget_of(env_get(L));
+  if (!budget) return;
+  uint64_t *spent = spent_of(budget);
   *spent = instructions < MOST ? *spent + instructions : (uint64_t)MOST + 1;
-  if (*spent > MOST) stop(L, task, task->stopped ? task->stopped : why);
+  if (*spent > MOST) stop(L, budget, budget->stopped ? budget->stopped : why);
 }

@@ -36,6 +36,21 @@ struct waitable {
 
 enum env_hook { ENV_POLICY, ENV_VERDICT, ENV_ALARM, ENV_SESSION, ENV_HOOKS };
 
+/* What may be used by something that an operator wrote; budget.c. */
+struct budget {
+  bool limited;
+  const char *of;      /* what has it; NULL: a rule, whose memory counts, too */
+  lua_State *co;       /* that is counted, with the coroutines that it makes */
+  uint64_t spent;      /* instructions */
+  uint64_t *of_family; /* the same where a task with a budget began others, which have one in common; NULL: it did not */
+  int64_t looked_ms;   /* when time was last counted since it went on; 0: not yet */
+  int64_t cpu_ms;      /* of the processor's time then; 0: never yet */
+  uint64_t looked_spent;
+  const char *stopped; /* why it was stopped; NULL: it was not */
+  char place[80];      /* and where */
+  int began_kb;        /* memory in use when it was first looked at; 0: not yet */
+};
+
 struct env {
   lua_State *main;
   struct mts_settings *settings, *saved; /* saved: those from before the fake world was opened */
@@ -48,6 +63,7 @@ struct env {
   struct task *spare;        /* ended, to serve again */
   unsigned spare_count;
   struct task *current; /* that runs */
+  struct budget apart;  /* of what runs in no task that has one */
   int in_core;
   void (*attach_rules)(struct env *env); /* NULL: there are none */
   int hooks[ENV_HOOKS];                  /* who asks those of each kind, a reference in the registry; 0: there are none */
@@ -113,15 +129,7 @@ struct task {
   bool in_session;                  /* a hook "session", or started by one: is told of no session */
   void (*ended)(struct task *task); /* NULL: nobody is told. Takes the results from the task's stack */
   void *ended_arg;
-  bool limited;        /* has a budget */
-  uint64_t spent;      /* of it, instructions */
-  uint64_t *of_family; /* the same where a task with a budget began others, which have one in common; NULL: it did not */
-  int64_t looked_ms;   /* when time was last counted since it went on; 0: not yet */
-  int64_t cpu_ms;      /* of the processor's time then; 0: never yet */
-  uint64_t looked_spent;
-  const char *stopped; /* why it was stopped; NULL: it was not */
-  char place[80];      /* and where */
-  int began_kb;        /* memory in use when it was first looked at; 0: not yet */
+  struct budget budget;
 };
 
 /* Functions with a lua_State may raise errors (longjmp) unless said otherwise. */
@@ -196,6 +204,10 @@ void budget_begin(struct task *task);
 /* The same for one that runs now and until overtime_end, which is to follow: they are counted once it has run long. false: from the first one, and
  * there is nothing to end. */
 bool budget_begin_late(struct task *task, struct overtime *outer);
+/* A budget for what runs on L and in no task that has one: what it is for, in the log. false: what runs has one, which L takes from as well, and
+ * there is nothing to end. Raises nothing. */
+bool budget_begin_apart(lua_State *L, struct env *env, const char *of);
+void budget_end_apart(lua_State *L, struct env *env);
 /* Counts what a coroutine of a task with a budget does from now on. */
 void budget_count(lua_State *co);
 /* Instructions that the task may still run; UINT64_MAX: any number. Raises nothing. */

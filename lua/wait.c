@@ -38,7 +38,8 @@ static void inherit(struct task *task) {
   if (!from) return;
   task->in_rule = from->in_rule;
   task->in_session = from->in_session;
-  task->limited = from->limited;
+  task->budget.limited = from->budget.limited;
+  task->budget.co = task->co;
 }
 
 enum { COROUTINE = 1, FAMILY }; /* user values of a task */
@@ -46,20 +47,20 @@ enum { COROUTINE = 1, FAMILY }; /* user values of a task */
 /* A rule that begins others has no more for all of them than for itself. The task is on top. */
 static void share_budget(lua_State *L, struct task *task) {
   struct task *from = task->env->current;
-  if (!from || !from->limited) return;
+  if (!from || !from->budget.limited) return;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
   lua_pushthread(from->co);
   lua_xmove(from->co, L, 1);
   lua_rawget(L, -2);
-  if (!from->of_family) {
+  if (!from->budget.of_family) {
     uint64_t *spent = lua_newuserdatauv(L, sizeof *spent, 0);
-    *spent = from->spent;
+    *spent = from->budget.spent;
     lua_setiuservalue(L, -2, FAMILY);
-    from->of_family = spent;
+    from->budget.of_family = spent;
   }
   lua_getiuservalue(L, -1, FAMILY);
   lua_setiuservalue(L, -4, FAMILY);
-  task->of_family = from->of_family;
+  task->budget.of_family = from->budget.of_family;
   lua_pop(L, 2);
 }
 
@@ -67,11 +68,11 @@ struct task *task_new(lua_State *L, struct env *env, int n) {
   luaL_checkstack(L, 8, NULL);
   struct task *task = lua_newuserdatauv(L, sizeof *task, FAMILY);
   *task = (struct task){.env = env};
-  inherit(task);
   luaL_setmetatable(L, TASK_NAME);
   share_budget(L, task);
   task->co = lua_newthread(L);
-  if (task->limited) budget_count(task->co); /* who begins it may not be counted yet */
+  inherit(task);
+  if (task->budget.limited) budget_count(task->co); /* who begins it may not be counted yet */
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, -3, COROUTINE);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
@@ -157,7 +158,7 @@ static bool is_as_left(const struct task *task) {
 static int resume(lua_State *L, struct task *task, int count) {
   task->started = true;
   task->waits_for = NULL;
-  task->looked_ms = 0;
+  task->budget.looked_ms = 0;
   struct task *outer = task->env->current;
   task->env->current = task;
   int status = lua_resume(task->co, L, count, &count);
@@ -177,7 +178,7 @@ static void resumed(lua_State *L, struct task *task, int status) {
     if (message) {
       luaL_traceback(L, co, message, 0);
       /* Who was stopped has no hooks any more, and what it left to be closed could run for ever. */
-      if (!task->stopped) {
+      if (!task->budget.stopped) {
         close_on_its_budget(task);
         lua_settop(co, 0);
       }

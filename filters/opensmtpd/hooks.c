@@ -27,7 +27,7 @@ static void complain(lua_State *L, lua_KContext at, bool ok) {
   const struct task *task = env_get(L)->current;
   const char *phase = filter_phase_name(phase_of(at));
   /* From now on nothing in Lua runs any more. */
-  if (task && task->stopped) {
+  if (task && task->budget.stopped) {
     const char *why = luaL_tolstring(L, -1, NULL);
     lua_getfield(L, SESSION, "id");
     luaL_error(L, "session %s: hook '%s' number %I: %s", lua_tostring(L, -1), phase, number_of(at), why);
