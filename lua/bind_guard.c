@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC
  * Functions of Lua in whose place stand ours, which call them; who has no budget notices nothing. Those that loop in C, where no instruction is
- * counted: a rule's budget pays for them before they run. And those that run coroutines, which are to be counted. */
+ * counted: a rule's budget pays for them before they run. And those that run coroutines or finalizers, which are to be counted. */
 #include <lualib.h>
 
 #include "env.h"
 #include "pattern.h"
+#include "resolve/context.h"
 
 #define IN_PATTERN "it took more than 50 million steps, most of them in a pattern of string.find, match, gmatch or gsub"
 #define IN_TABLE "it took more than 50 million steps, most of them in a function of table or string"
@@ -149,6 +150,52 @@ static int l_wrap(lua_State *L) {
   return 1;
 }
 
+/* ---- finalizers ---- */
+
+/* finalizer(object), with that of the rules as an upvalue. Lua runs finalizers without hooks; but a coroutine has hooks of its own. */
+static int finalize(lua_State *L) {
+  struct env *env = env_get(L);
+  lua_State *co = lua_newthread(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 2);
+  bool apart = budget_begin_apart(co, env, "a finalizer");
+  int results, status = lua_resume(co, L, 1, &results);
+  /* What it left to be closed takes from its budget, too; who was stopped has no hooks any more. */
+  if (status != LUA_OK && budget_left(co) > 0) lua_resetthread(co);
+  if (status == LUA_YIELD) lua_pushliteral(co, "a finalizer has nobody to yield to");
+  if (apart) budget_end_apart(co, env);
+  if (status == LUA_OK) return 0;
+  const char *why = lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1) : "a finalizer failed without a text";
+  if (env->m && budget_left(L) > 0) env_complain(env->m->log, NULL, "finalizer", why); /* else its task says why it was stopped */
+  lua_xmove(co, L, 1);
+  return lua_error(L);
+}
+
+/* setmetatable(object, metatable) of rules */
+static int l_setmetatable(lua_State *L) {
+  if (lua_type(L, 2) == LUA_TTABLE) {
+    lua_pushliteral(L, "__gc");
+    if (lua_rawget(L, 2) == LUA_TFUNCTION && !lua_iscfunction(L, -1)) {
+      lua_pushliteral(L, "__gc");
+      lua_insert(L, -2);
+      lua_pushcclosure(L, finalize, 1);
+      lua_rawset(L, 2);
+    } else {
+      lua_pop(L, 1);
+    }
+  }
+  return original(L);
+}
+
+/* setmetatable_of(setmetatable) -> the one for rules */
+static int l_setmetatable_of(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, l_setmetatable, 1);
+  return 1;
+}
+
 /* ---- putting them in place ---- */
 
 static const luaL_Reg in_string[] = {{"find", l_find}, {"match", l_match}, {"gmatch", l_gmatch},
@@ -200,4 +247,5 @@ static int l_count_all(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg guard_functions[] = {{"guard", l_guard}, {"spend", l_spend}, {"count_all", l_count_all}, {NULL, NULL}};
+const luaL_Reg guard_functions[] = {
+    {"guard", l_guard}, {"spend", l_spend}, {"count_all", l_count_all}, {"setmetatable_of", l_setmetatable_of}, {NULL, NULL}};

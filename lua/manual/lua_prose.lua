@@ -32,9 +32,11 @@ function prose.budgets(page)
   page:part 'Budgets'
   page:text [[The rules of one hook that are asked in one go may run 50 million instructions, about a second, and take 64 MB of memory
     more than before. Who takes more is stopped, and pcall does not help: each further instruction fails. What waits costs nothing.
-    Functions that a rule gives to mtasts.all or mtasts.spawn, and coroutines that it makes, share its budget.
+    Functions that a rule gives to mtasts.all, and coroutines that it makes, share its budget. So does a finalizer (__gc) that runs
+    meanwhile, if its metatable had it when setmetatable was called; at other times it has a budget of its own.
     In filter-mtasts the first moment of a hook, 10 to 20 ms, is not counted, unless the rules load a module that is written in C.
-    There is no budget for scripts, nor while a file of rules is loaded. The Lua state of a program of mtasts itself takes at most 512
+    While filter-mtasts, table-mtasts or mtasts serve loads a file of rules, the file may run as many instructions. There is no budget
+    for scripts, nor while a command or Exim's module loads a file. The Lua state of a program of mtasts itself takes at most 512
     MB in all.]]
   page:paragraph()
   page:text [[Functions of Lua that loop by themselves take from the same budget: a pattern of string.find, match, gmatch or gsub as
@@ -45,8 +47,8 @@ function prose.budgets(page)
   page:text [[A rule fails when it raises an error, when it returns what is no opinion or decision, or when it is stopped. It then
     counts as no opinion: mail goes on as without it. The log has a line at level error, with file, line and traceback, for each place
     in the files of rules once a minute: the next line tells how many were held back. The next rule of the hook is asked, unless this
-    one was stopped. A rule "alarm" is logged likewise. A function for Exim that fails makes the expansion fail, and since each call
-    has a process of its own each failure is logged.]]
+    one was stopped. A rule "alarm" and a finalizer are logged likewise. A function for Exim that fails makes the expansion fail, and
+    since each call has a process of its own each failure is logged.]]
   page:paragraph()
   page:text [[A file of rules that cannot be loaded stops filter-mtasts and table-mtasts at their start, and ends a command with exit
     code 64. Exim's module logs it and looks up without rules; mtasts_call fails.]]

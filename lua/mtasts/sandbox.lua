@@ -167,7 +167,7 @@ end
 -- string stays the table that s:find() looks into.
 local plain <const> = {
   'assert', 'collectgarbage', 'error', 'getmetatable', 'ipairs', 'next', 'pairs', 'pcall', 'rawequal', 'rawget', 'rawlen', 'rawset',
-  'select', 'setmetatable', 'string', 'tonumber', 'tostring', 'type', 'warn', 'xpcall', '_VERSION',
+  'select', 'string', 'tonumber', 'tostring', 'type', 'warn', 'xpcall', '_VERSION',
 }
 
 -- New globals for a file with rules, as the settings are now.
@@ -177,6 +177,7 @@ function sandbox.globals()
   for _, name in ipairs(plain) do globals[name] = lua[name] end
   for _, name in ipairs { 'coroutine', 'io', 'math', 'os', 'table', 'utf8' } do globals[name] = copy(lua[name]) end
   globals._G = globals
+  globals.setmetatable = core.setmetatable_of(lua.setmetatable)
   globals.debug = debug_library(may)
   if not may.execute then globals.os.execute = off('os.execute', 'execute') end
   if not may.popen then globals.io.popen = off('io.popen', 'popen') end
