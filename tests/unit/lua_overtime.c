@@ -2,6 +2,7 @@
  * Which calls of Lua get a hook because they take long. */
 #include "overtime.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <pthread.h>
@@ -13,6 +14,7 @@
 #define LONG_MS (50 * OVERTIME_LOOK_MS) /* a busy machine may look late */
 
 static int rung;
+static bool no_threads;
 
 static void stop(lua_State *L, lua_Debug *unused) {
   (void)unused;
@@ -40,6 +42,27 @@ static void nobody_is_watched_in_a_process_that_is_somebody_elses(void **s) {
   struct overtime outer;
   lua_State *L = state();
   assert_false(overtime_begin(L, stop, &outer));
+  lua_close(L);
+}
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *arg) {
+  return no_threads ? EAGAIN : __real_pthread_create(thread, attributes, start, arg);
+}
+
+static void where_no_thread_can_be_had_nobody_is_watched(void **s) {
+  (void)s;
+  struct overtime outer;
+  sigset_t before, after;
+  lua_State *L = state();
+  pthread_sigmask(SIG_SETMASK, NULL, &before);
+  overtime_allow();
+  no_threads = true;
+  assert_false(overtime_begin(L, stop, &outer));
+  no_threads = false;
+  assert_false(overtime_begin(L, stop, &outer)); /* it is not tried for each call */
+  pthread_sigmask(SIG_SETMASK, NULL, &after);
+  for (int signal = 1; signal < SIGRTMIN; signal++) assert_int_equal(sigismember(&after, signal), sigismember(&before, signal));
   lua_close(L);
 }
 
@@ -118,6 +141,7 @@ static void what_runs_outside_of_a_call_is_not_watched(void **s) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(nobody_is_watched_in_a_process_that_is_somebody_elses),
+      cmocka_unit_test(where_no_thread_can_be_had_nobody_is_watched),
       cmocka_unit_test(a_call_that_runs_on_gets_the_hook_and_the_next_one_does_not),
       cmocka_unit_test(a_call_within_another_one_is_watched_and_then_the_outer_one_again),
       cmocka_unit_test(a_signal_that_comes_within_another_call_is_sent_once_more),
