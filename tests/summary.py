@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """Counts what ctest ran, case by case: programs of cmocka and busted say how many there were, as do those whose last line is
-"N passed, N failed"; any other program is one case. A reason below FAIL or SKIP, five spaces in, goes with the name.
+"N passed, N failed"; any other program is one case. What they say of a case that failed or was skipped goes with its name.
 
 usage: summary.py tests.xml. Names what failed and what was skipped, and closes with "N passed, N failed[, N skipped]".
 """
@@ -14,6 +14,10 @@ BUSTED = re.compile(r"^(\d+) success(?:es)? / (\d+) failures? / (\d+) errors? / 
 TOTALS = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
 TAP = re.compile(r"^(ok|not ok) \d+(?: - )?(.*)$", re.M)
 WHY = r"(?:\n     [^|\n].*){,6}"  # what a program says below the name of a case; a log has a bar
+NAMES = {  # of what failed, and of what was skipped
+    TOTALS: (rf"^FAIL +(.*{WHY})$", rf"^SKIP +(.*{WHY})$"),
+    BUSTED: (r"^(?:Failure|Error) \S+ \S+ @ \d+\n(.*(?:\n.+){,6})$", r"^Pending \S+ \S+ @ \d+\n(.*(?:\n.+){,1})$"),
+}
 REASON = re.compile(r"^skip\w*:? *(.*)$", re.M | re.I)
 
 
@@ -30,7 +34,7 @@ def of_totals(pattern, text):
         return None
     numbers = [int(n or 0) for n in found[-1]]
     good, bad, left = numbers if len(numbers) == 3 else (numbers[0], numbers[1] + numbers[2], numbers[3])
-    failed, skipped = (re.findall(rf"^{word} +(.*{WHY})$", text, re.M) for word in ("FAIL", "SKIP"))
+    failed, skipped = (re.findall(name, text, re.M) for name in NAMES[pattern])
     return [""] * good, (failed + ["see above"] * bad)[:bad], (skipped + ["see above"] * left)[:left]
 
 

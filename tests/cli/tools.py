@@ -60,16 +60,26 @@ class Case(unittest.TestCase):
 class Titles(unittest.TextTestResult):
     """Names what failed as summary.py wants it."""
 
+    @staticmethod
+    def tell(verdict, test, reason):
+        """On a line of its own; those of the reason below."""
+        print(f"\n{verdict} {test.id()}", *str(reason).splitlines(), sep="\n     ")
+
     def addError(self, test, err):
-        print("FAIL", test.id())
+        self.tell("FAIL", test, repr(err[1]))
         super().addError(test, err)
 
     def addFailure(self, test, err):
-        print("FAIL", test.id())
+        self.tell("FAIL", test, err[1])
         super().addFailure(test, err)
 
+    def addSubTest(self, test, subtest, err):
+        if err:
+            self.tell("FAIL", subtest, err[1])
+        super().addSubTest(test, subtest, err)
+
     def addSkip(self, test, reason):
-        print("SKIP", f"{test.id()}: {reason}")
+        self.tell("SKIP", test, reason)
         super().addSkip(test, reason)
 
 
