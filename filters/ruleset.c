@@ -59,7 +59,7 @@ static int load(lua_State *L) {
   set->env->wake_arg = config->arg;
   mts_settings_free(&set->env->settings);
   if (env_copy_settings(config->settings, &set->env->settings)) return luaL_error(L, "out of memory");
-  budget_begin_apart(L, set->env, "a file that is loaded"); /* mail waits for it */
+  budget_begin_apart(L, set->env, "loading the rules"); /* mail waits for it */
   lua_getglobal(L, "require");
   lua_pushliteral(L, "mtasts.rules");
   lua_call(L, 1, 1);
