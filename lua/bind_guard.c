@@ -152,22 +152,23 @@ static int l_wrap(lua_State *L) {
 
 /* ---- finalizers ---- */
 
+/* run_finalizer(finalizer, object) -> nothing, or its error. Protected, for what it leaves to be closed is to have hooks as well. */
+static int run_finalizer(lua_State *L) { return lua_pcall(L, 1, 0, 0) == LUA_OK ? 0 : 1; }
+
 /* finalizer(object), with that of the rules as an upvalue. Lua runs finalizers without hooks; but a coroutine has hooks of its own. */
 static int finalize(lua_State *L) {
   struct env *env = env_get(L);
   lua_State *co = lua_newthread(L);
+  lua_pushcfunction(co, run_finalizer);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 2);
   bool apart = budget_begin_apart(co, env, "a finalizer");
-  int results, status = lua_resume(co, L, 1, &results);
-  /* What it left to be closed takes from its budget, too; who was stopped has no hooks any more. */
-  if (status != LUA_OK && budget_left(co) > 0) lua_resetthread(co);
-  if (status == LUA_YIELD) lua_pushliteral(co, "a finalizer has nobody to yield to");
+  int results = 0, status = lua_resume(co, L, 2, &results);
   if (apart) budget_end_apart(co, env);
-  if (status == LUA_OK) return 0;
+  if (status == LUA_OK && results == 0) return 0;
   const char *why = lua_type(co, -1) == LUA_TSTRING ? lua_tostring(co, -1) : "a finalizer failed without a text";
-  if (env->m && budget_left(L) > 0) env_complain(env->m->log, NULL, "finalizer", why); /* else its task says why it was stopped */
+  if (env->m && budget_left(L) > 0) env_complain(env->m->log, NULL, why, why); /* else its task says why it was stopped */
   lua_xmove(co, L, 1);
   return lua_error(L);
 }

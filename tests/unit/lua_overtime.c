@@ -46,6 +46,7 @@ static void nobody_is_watched_in_a_process_that_is_somebody_elses(void **s) {
 }
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *arg);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *arg) {
   return no_threads ? EAGAIN : __real_pthread_create(thread, attributes, start, arg);
 }
